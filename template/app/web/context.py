@@ -1,0 +1,65 @@
+"""The outermost middleware: a request id on every response and log line, and one line a request."""
+
+import logging
+import re
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.web.logs import request_id_var
+
+logger = logging.getLogger("app.requests")
+
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the caller's `X-Request-ID` if it is well formed, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _WELL_FORMED.fullmatch(value):
+            return str(value, "ascii")
+    return uuid4().hex
+
+
+class RequestContext:
+    """Pure ASGI. The log line has no query string: callers put secrets there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+
+        request_id = _request_id(scope)
+        token = request_id_var.set(request_id)
+        started = perf_counter()
+        status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            client = scope.get("client")
+            logger.info(
+                "request",
+                extra={
+                    "method": scope.get("method", "WEBSOCKET"),
+                    "path": scope["path"],
+                    "status": status,
+                    "duration_ms": round((perf_counter() - started) * 1000, 1),
+                    "client": client[0] if client else None,
+                },
+            )
+            request_id_var.reset(token)

@@ -1,0 +1,102 @@
+"""Every error is an RFC 9457 problem with the request id; none says anything of the inside."""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import ServiceError
+from app.web.logs import request_id_var
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(
+    status: int,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """Return a problem response; `members` are extension members (RFC 9457, 3.2)."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": request_id_var.get(),
+        **members,
+    }
+    content = json.dumps({name: value for name, value in body.items() if value is not None})
+    return Response(content, status, headers, MEDIA_TYPE)
+
+
+async def _http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code < 200 or error.status_code in (204, 205, 304):
+        return Response(status_code=error.status_code, headers=error.headers)
+    said_by_default = error.detail == HTTPStatus(error.status_code).phrase
+    return problem(error.status_code, None if said_by_default else error.detail, error.headers)
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    """Say where and what, never the submitted value: it may be a password."""
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {
+            "location": [str(part) for part in item["loc"]],
+            "detail": item["msg"],
+            "type": item["type"],
+        }
+        for item in error.errors()
+    ]
+    return problem(422, "The request is not as it should be.", errors=errors)
+
+
+async def _service_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return problem(error.status, str(error) or None, error.headers)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every expected error with a problem."""
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ServiceError, _service_error)
+
+
+class UnexpectedErrors:
+    """Pure ASGI. Logs an unexpected error and answers 500, with all headers of the middleware around it.
+
+    `exception_handler(Exception)` would answer outside them: without a request id, without CORS.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception:
+            logger.exception("unexpected error")
+            if started:
+                raise  # the server has to cut the connection: the body is incomplete
+            await problem(500)(scope, receive, send)

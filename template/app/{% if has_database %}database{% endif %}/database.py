@@ -1,0 +1,36 @@
+"""The database as one long-lived object."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.database.engines import create_engines
+from app.settings import Settings
+
+_PING = text("SELECT 1")
+
+
+class Database:
+    """`reading` runs single statements without a transaction and refuses to write; `writing` has transactions."""
+
+    def __init__(self, reading: AsyncEngine, writing: AsyncEngine) -> None:
+        self.reading = reading
+        self.writing = writing
+
+    async def ping(self) -> None:
+        """Return if the database answers; raises what the driver raises."""
+        async with self.reading.connect() as connection:
+            await connection.execute(_PING)
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the pools; they connect when they are first used."""
+    reading, writing = create_engines(settings)
+    try:
+        yield Database(reading, writing)
+    finally:
+        await reading.dispose()
+        await writing.dispose()

@@ -1,0 +1,88 @@
+"""The one rule of this service's data: only `Transaction` commits."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database.session import Session
+
+logger = logging.getLogger(__name__)
+
+AfterCommit = Callable[[], Awaitable[Any]]
+
+
+class RolledBack(Exception):
+    """The outer block ended well, but an inner one had failed: nothing was committed."""
+
+
+class Transaction:
+    """A scope's unit of work: `async with transaction: ...`.
+
+    The outermost block begins and commits; inner ones join it, so that services compose. Any exception rolls
+    back all of it. What was put off with `after_commit` runs once the commit stands.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._depth = 0
+        self._failed = False
+        self._task: asyncio.Task[Any] | None = None
+        self._begun: AbstractAsyncContextManager[AsyncConnection] | None = None
+        self._after_commit: list[AfterCommit] = []
+
+    def after_commit(self, action: AfterCommit) -> None:
+        """Put off `action` until the commit stands; after a rollback it never runs.
+
+        An action that fails is logged and keeps nothing else from running: the data is already there.
+        Raises RuntimeError outside a transaction.
+        """
+        if not self._depth:
+            raise RuntimeError("after_commit() stands inside `async with transaction:`")
+        self._after_commit.append(action)
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        if self._depth == 0:
+            begun = self._session.database.writing.begin()
+            self._session.connection = await begun.__aenter__()
+            self._begun, self._task, self._failed = begun, task, False
+        elif task is not self._task:
+            raise RuntimeError("a transaction belongs to one task: open a scope for the other one")
+        self._depth += 1
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._depth -= 1
+        self._failed = self._failed or error is not None
+        if self._depth:
+            return
+        if self._failed and error is None:
+            error = RolledBack(
+                "an inner block failed; let its exception pass, or give it a scope of its own"
+            )
+            kind = type(error)
+        actions, self._after_commit = self._after_commit, []
+        begun, self._begun, self._task = self._begun, None, None
+        assert begun is not None
+        try:
+            await begun.__aexit__(kind, error, traceback)
+        finally:
+            self._session.connection = None
+        if isinstance(error, RolledBack):
+            raise error
+        if error is None:
+            for action in actions:
+                try:
+                    await action()
+                except Exception:
+                    logger.exception("an action after commit failed")

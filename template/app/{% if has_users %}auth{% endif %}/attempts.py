@@ -1,0 +1,34 @@
+"""A bound on sign-in attempts (OWASP ASVS 5.0, 6.3.1)."""
+
+import math
+import time
+
+from limits import parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from app.auth.errors import TooManyAttempts
+from app.settings import Settings
+
+
+class SignInAttempts:
+    """Counts attempts by account and by address. Each process counts for itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._per_account = parse(settings.sign_in_limit_per_account)
+        self._per_address = parse(settings.sign_in_limit_per_address)
+
+    async def count(self, account: str, address: str) -> None:
+        """Count one attempt. Raises TooManyAttempts beyond either limit."""
+        for limit, *key in (
+            (self._per_address, "sign-in-address", address),
+            (self._per_account, "sign-in-account", account),
+        ):
+            if not await self._limiter.hit(limit, *key):
+                reset_time = (await self._limiter.get_window_stats(limit, *key)).reset_time
+                raise TooManyAttempts(max(1, math.ceil(reset_time - time.time())))
+
+    async def forget(self, account: str) -> None:
+        """Start an account's count anew: its owner is there."""
+        await self._limiter.clear(self._per_account, "sign-in-account", account)

@@ -1,0 +1,57 @@
+"""What goes over the wire."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
+
+Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower)]
+NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=256)]
+"""At least 12 characters and no rules of composition (OWASP ASVS 5.0, 6.2)."""
+Password = Annotated[SecretStr, Field(max_length=256)]
+
+
+class Register(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    password: NewPassword
+
+
+class Registered(BaseModel):
+    """The same for a known address as for a new one; its owner is told by mail."""
+
+    email: str
+
+
+class ProfileChanges(BaseModel):
+    """A field that is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    full_name: str | None = Field(default=None, max_length=200)
+
+
+class PasswordChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    current_password: Password
+    new_password: NewPassword
+
+
+class UserRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    email: str
+    full_name: str | None
+    is_admin: bool
+    created_at: datetime
+
+
+class UserPage(BaseModel):
+    """Pass `next_cursor` as `cursor` to get what follows; it is null on the last page."""
+
+    items: list[UserRead]
+    next_cursor: UUID | None

@@ -1,0 +1,25 @@
+"""How this slice's objects are made, and how long they live."""
+
+from typing import Annotated
+
+from clean_ioc import Lifespan
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from app.graph import AppContainer
+from app.scopes import Resolve
+from app.users.passwords import PasswordHasher
+from app.users.repository import UserRepository
+from app.users.service import UserService
+
+
+def register(container: AppContainer) -> None:
+    container.register(PasswordHasher, factory=make_password_hasher, lifespan=Lifespan.singleton)
+    container.register(UserRepository, lifespan=Lifespan.scoped)
+    container.register(UserService, lifespan=Lifespan.scoped)
+
+
+def make_password_hasher() -> PasswordHasher:
+    return PasswordHasher(Argon2Hasher())
+
+
+UserServiceDep = Annotated[UserService, Resolve(UserService)]

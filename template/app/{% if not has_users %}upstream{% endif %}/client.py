@@ -1,0 +1,20 @@
+"""The other service, over HTTP."""
+
+from httpx2 import AsyncClient, HTTPError
+
+from app.errors import Unavailable
+from app.settings import Settings
+
+
+class UpstreamClient:
+    def __init__(self, http_client: AsyncClient, settings: Settings) -> None:
+        self.http_client = http_client
+        self.url = settings.upstream_url
+
+    async def status(self) -> int:
+        """Return the status code of its answer. Raises Unavailable if there is none in time."""
+        try:
+            response = await self.http_client.head(self.url)
+        except HTTPError as error:
+            raise Unavailable("The other service does not answer.") from error
+        return response.status_code

@@ -1,0 +1,18 @@
+"""How this slice's objects are made, and how long they live."""
+
+from typing import Annotated
+
+from clean_ioc import Lifespan
+
+from app.graph import AppContainer
+from app.scopes import Resolve
+from app.upstream.client import UpstreamClient
+from app.upstream.service import UpstreamService
+
+
+def register(container: AppContainer) -> None:
+    container.register(UpstreamClient, lifespan=Lifespan.scoped)
+    container.register(UpstreamService, lifespan=Lifespan.scoped)
+
+
+UpstreamServiceDep = Annotated[UpstreamService, Resolve(UpstreamService)]

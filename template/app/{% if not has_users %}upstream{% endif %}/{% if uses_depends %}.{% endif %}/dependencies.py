@@ -1,0 +1,23 @@
+"""How this slice's objects are made. What `get_...` makes lives for one request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.upstream.client import UpstreamClient
+from app.upstream.service import UpstreamService
+from app.wiring import HttpClientDep, SettingsDep
+
+
+async def get_upstream_client(http_client: HttpClientDep, settings: SettingsDep) -> UpstreamClient:
+    return UpstreamClient(http_client, settings)
+
+
+UpstreamClientDep = Annotated[UpstreamClient, Depends(get_upstream_client)]
+
+
+async def get_upstream_service(client: UpstreamClientDep) -> UpstreamService:
+    return UpstreamService(client)
+
+
+UpstreamServiceDep = Annotated[UpstreamService, Depends(get_upstream_service)]

@@ -1,0 +1,125 @@
+"""The container: what its graph check finds, and where its scopes reach."""
+
+import pytest
+from clean_ioc import Lifespan
+from clean_ioc import Scope as ContainerScope
+from fastapi import FastAPI, WebSocket
+from fastapi.testclient import TestClient
+from httpx2 import AsyncClient
+
+from app.application import create_app
+from app.graph import AppContainer, GraphError, check
+from app.scopes import RootScope, RootScopeDep
+from app.settings import Settings
+from app.wiring import HttpClientDep
+
+
+class Leaf: ...
+
+
+class Branch:
+    def __init__(self, leaf: Leaf) -> None:
+        self.leaf = leaf
+
+
+class Tree:
+    def __init__(self, branch: Branch) -> None:
+        self.branch = branch
+
+
+class Hen:
+    def __init__(self, egg: "Egg") -> None: ...
+
+
+class Egg:
+    def __init__(self, hen: Hen) -> None: ...
+
+
+class Optional:
+    def __init__(self, leaf: Leaf | None = None) -> None: ...
+
+
+class Collection:
+    def __init__(self, leaves: list[Leaf]) -> None:
+        self.leaves = leaves
+
+
+@pytest.fixture
+def container() -> AppContainer:
+    return AppContainer()
+
+
+def test_what_is_missing_is_named_with_its_path(container: AppContainer) -> None:
+    container.register(Branch)
+    container.register(Tree)
+    with pytest.raises(GraphError) as raised:
+        check(container)
+    assert "not registered: Tree -> Branch -> Leaf" in str(raised.value) or (
+        str(raised.value) == "not registered: Branch -> Leaf"
+    )
+
+
+def test_what_a_route_asks_for_must_be_registered(container: AppContainer) -> None:
+    with pytest.raises(GraphError, match="not registered: Leaf"):
+        check(container, [Leaf])
+
+
+def test_a_cycle_is_named_with_its_path(container: AppContainer) -> None:
+    container.register(Hen)
+    container.register(Egg)
+    with pytest.raises(GraphError, match="cycle: Hen -> Egg -> Hen"):
+        check(container)
+
+
+def test_a_singleton_may_not_keep_a_scoped_object(container: AppContainer) -> None:
+    container.register(Leaf, lifespan=Lifespan.scoped)
+    container.register(Branch)
+    container.register(Tree, lifespan=Lifespan.singleton)
+    with pytest.raises(GraphError, match="scoped object: Tree -> Branch -> Leaf"):
+        check(container)
+
+
+def test_a_default_may_not_hide_what_is_registered(container: AppContainer) -> None:
+    container.register(Optional)
+    check(container)
+    container.register(Leaf)
+    with pytest.raises(GraphError, match=r"a default hides what is registered: Optional\(leaf\)"):
+        check(container)
+
+
+def test_singletons_are_listed_dependencies_first(container: AppContainer) -> None:
+    for service in (Tree, Branch, Leaf, Collection):
+        container.register(service, lifespan=Lifespan.singleton)
+    assert check(container)[:3] == [Leaf, Branch, Tree]
+
+
+async def test_a_scope_can_be_asked_for_itself(container: AppContainer) -> None:
+    container.register(Leaf, lifespan=Lifespan.scoped)
+    async with RootScope(container).new_scope() as scope:
+        own = await scope.resolve(ContainerScope)
+        assert await own.resolve_async(Leaf) is await scope.resolve(Leaf)
+        async with own.new_scope() as inner:
+            assert await inner.resolve_async(ContainerScope) is inner
+    async with RootScope(container).new_scope() as scope:
+        assert await scope.resolve(ContainerScope) is not own
+
+
+def test_sockets_and_mounted_apps_reach_the_container(settings: Settings) -> None:
+    app, mounted = create_app(settings), FastAPI()
+
+    @mounted.get("/open")
+    async def is_open(http_client: HttpClientDep, root_scope: RootScopeDep) -> bool:
+        async with root_scope.new_scope() as scope:
+            return await scope.resolve(AsyncClient) is http_client
+
+    @app.websocket("/socket")
+    async def socket(websocket: WebSocket, http_client: HttpClientDep) -> None:
+        await websocket.accept()
+        await websocket.send_json(http_client.is_closed)
+        await websocket.close()
+
+    app.mount("/mounted", mounted)
+    with TestClient(app) as client:
+        assert client.get("/mounted/open").json() is True
+        with client.websocket_connect("/socket") as websocket:
+            assert websocket.receive_json() is False

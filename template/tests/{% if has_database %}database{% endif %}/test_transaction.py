@@ -1,0 +1,208 @@
+"""The one rule: only `Transaction` commits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from app.database import Database, RolledBack, Session, Transaction, open_database
+from app.settings import Settings
+
+counters = Table(
+    "counters", MetaData(), Column("id", Integer, primary_key=True), Column("n", Integer)
+)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    async with open_database(settings) as database:
+        async with database.writing.begin() as connection:
+            await connection.run_sync(counters.metadata.create_all)
+        yield database
+
+
+@pytest.fixture
+def session(database: Database) -> Session:
+    return Session(database)
+
+
+@pytest.fixture
+def transaction(session: Session) -> Transaction:
+    return Transaction(session)
+
+
+async def ids(database: Database) -> list[int]:
+    """Return what a stranger sees."""
+    return list((await Session(database).execute(select(counters.c.id))).scalars())
+
+
+async def add(session: Session, counter_id: int) -> None:
+    await session.execute(insert(counters), {"id": counter_id, "n": 0})
+
+
+async def test_it_commits_at_the_end(
+    database: Database, session: Session, transaction: Transaction
+) -> None:
+    async with transaction:
+        await add(session, 1)
+        assert list((await session.execute(select(counters.c.id))).scalars()) == [1]
+        assert await ids(database) == []
+    assert await ids(database) == [1]
+
+
+async def test_inner_blocks_join_the_outer_one(
+    database: Database, session: Session, transaction: Transaction
+) -> None:
+    with pytest.raises(ValueError, match="outer"):
+        async with transaction:
+            async with transaction:
+                await add(session, 1)
+            await add(session, 2)
+            raise ValueError("outer")
+    assert await ids(database) == []
+    async with transaction, transaction:
+        await add(session, 3)
+    assert await ids(database) == [3]
+
+
+async def test_an_inner_failure_cannot_be_committed(
+    database: Database, session: Session, transaction: Transaction
+) -> None:
+    with pytest.raises(RolledBack):
+        async with transaction:
+            await add(session, 1)
+            with pytest.raises(ValueError, match="inner"):
+                async with transaction:
+                    await add(session, 2)
+                    raise ValueError("inner")
+    assert await ids(database) == []
+    async with transaction:  # and it is as good as new
+        await add(session, 3)
+    assert await ids(database) == [3]
+
+
+async def test_actions_run_after_the_commit_and_only_then(
+    database: Database,
+    session: Session,
+    transaction: Transaction,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[object] = []
+
+    async def look() -> None:
+        seen.append(await ids(database))
+
+    async def fail() -> None:
+        raise ValueError("too late to matter")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        transaction.after_commit(look)
+    async with transaction:
+        await add(session, 1)
+        async with transaction:
+            transaction.after_commit(fail)
+            transaction.after_commit(look)
+        assert seen == []
+    assert seen == [[1]]
+    assert "an action after commit failed" in caplog.text
+
+    with pytest.raises(ValueError, match="no commit"):
+        async with transaction:
+            transaction.after_commit(look)
+            raise ValueError("no commit")
+    async with transaction:
+        pass
+    assert seen == [[1]]
+
+
+async def test_a_failed_commit_is_an_error_and_leaves_nothing(
+    database: Database, session: Session, transaction: Transaction
+) -> None:
+    async with database.writing.begin() as connection:
+        await connection.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
+        await connection.execute(
+            text(
+                "CREATE TABLE children (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL"
+                " REFERENCES parents DEFERRABLE INITIALLY DEFERRED)"
+            )
+        )
+    with pytest.raises(DBAPIError):
+        async with transaction:
+            await add(session, 1)
+            await session.execute(text("INSERT INTO children VALUES (1, 99)"))
+    assert await ids(database) == []
+
+
+async def test_outside_a_transaction_nothing_is_changed(
+    database: Database, session: Session
+) -> None:
+    with pytest.raises(RuntimeError, match="async with transaction"):
+        await add(session, 1)
+    with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
+        await session.execute(text("INSERT INTO counters VALUES (1, 0)"))
+    assert await ids(database) == []
+
+
+async def test_a_transaction_belongs_to_one_task(
+    session: Session, transaction: Transaction
+) -> None:
+    async def join() -> None:
+        async with transaction:
+            pass
+
+    async with transaction:
+        with pytest.raises(RuntimeError, match="one task"):
+            await asyncio.create_task(join())
+        await add(session, 1)
+
+
+async def test_a_cancelled_transaction_is_rolled_back(
+    database: Database, session: Session, transaction: Transaction
+) -> None:
+    async def hang() -> None:
+        async with transaction:
+            await add(session, 1)
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(hang())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await ids(database) == []
+    async with transaction:
+        await add(session, 2)
+    assert await ids(database) == [2]
+
+
+async def test_no_concurrent_update_is_lost_and_no_concurrent_read_fails(
+    database: Database,
+) -> None:
+    """Real commits, 150 read-modify-writes by ten at a time, and readers beside them."""
+    async with database.writing.begin() as connection:
+        await connection.execute(insert(counters), {"id": 1, "n": 0})
+
+    async def increment() -> None:
+        session = Session(database)
+        async with Transaction(session):
+            n = (await session.execute(select(counters.c.n).with_for_update())).scalar_one()
+            await asyncio.sleep(0)
+            await session.execute(update(counters).values(n=n + 1))
+
+    async def work() -> None:
+        for _ in range(15):
+            await increment()
+
+    async def read() -> None:
+        for _ in range(30):
+            await Session(database).execute(select(counters))
+
+    await asyncio.gather(*(work() for _ in range(10)), *(read() for _ in range(10)))
+    assert (await Session(database).execute(select(counters.c.n))).scalar_one() == 150
+
+
+async def test_statements_run_side_by_side_outside_a_transaction(session: Session) -> None:
+    results = await asyncio.gather(*(session.execute(select(counters)) for _ in range(20)))
+    assert [list(each) for each in results] == [[]] * 20

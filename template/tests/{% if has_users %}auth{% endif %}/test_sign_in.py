@@ -1,0 +1,101 @@
+"""Signing in."""
+
+from time import perf_counter
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from app.application import create_app
+from app.mail import Mailer
+from app.overrides import Override, override
+from app.settings import Settings
+from app.users.passwords import PasswordHasher
+from tests.helpers import GivenSettings, open_client
+from tests.mail.outbox import Outbox
+from tests.users.people import PASSWORD, Person, register
+
+
+async def test_a_token_opens_what_is_protected(client: AsyncClient, ada: Person) -> None:
+    form = {"username": "ADA@example.com", "password": PASSWORD}
+    token = (await client.post("/token", data=form)).json()
+    assert token.keys() == {"access_token", "token_type", "expires_in"}
+    assert (token["token_type"], token["expires_in"]) == ("bearer", 900)
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    assert (await client.get("/profile", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("authorization", [None, "Basic eDp5", "Bearer", "Bearer not.a.token"])
+async def test_without_a_token_it_stays_closed(
+    client: AsyncClient, authorization: str | None
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    response = await client.get("/profile", headers=headers)
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_a_wrong_password_and_an_unknown_user_look_alike(
+    client: AsyncClient, ada: Person
+) -> None:
+    wrong = await client.post("/token", data={"username": ada.email, "password": "not hers"})
+    unknown = await client.post("/token", data={"username": "x@example.com", "password": "any"})
+    assert wrong.status_code == unknown.status_code == 401
+    for response in (wrong, unknown):
+        response_body = response.json()
+        del response_body["request_id"]
+        assert response_body["detail"] == "The e-mail address or the password is wrong."
+
+
+async def test_both_take_the_time_of_a_hash(settings: Settings) -> None:
+    hasher = PasswordHasher(Argon2Hasher(time_cost=2, memory_cost=32 * 1024, parallelism=1))
+    app = create_app(settings, [override(PasswordHasher, hasher), override(Mailer, Outbox())])
+
+    async with open_client(app) as client:
+        await register(client, "ada@example.com")
+
+        async def fastest(email: str) -> float:
+            times = []
+            for _ in range(3):
+                started = perf_counter()
+                await client.post("/token", data={"username": email, "password": "wrong"})
+                times.append(perf_counter() - started)
+            return min(times)
+
+        known, unknown = await fastest("ada@example.com"), await fastest("x@example.com")
+    assert 1 / 3 < known / unknown < 3  # without the work for nobody it is below a tenth
+
+
+@pytest.fixture
+def strict(settings: Settings) -> Settings:
+    limits = {"sign_in_limit_per_account": "3/minute", "sign_in_limit_per_address": "5/minute"}
+    return GivenSettings(**{**settings.model_dump(), **limits})
+
+
+@pytest.fixture
+def strict_app(strict: Settings, overrides: list[Override]) -> FastAPI:
+    return create_app(strict, overrides)
+
+
+async def test_attempts_are_limited_per_account(strict_app: FastAPI) -> None:
+    async with open_client(strict_app) as client:
+        ada = await register(client, "ada@example.com")
+        for _ in range(2):
+            form = {"username": ada.email, "password": "wrong"}
+            assert (await client.post("/token", data=form)).status_code == 401
+        await ada.sign_in(client)  # the right password starts the count anew
+        statuses = []
+        for email in ("Ada@example.com", "ada@Example.com", "ada@example.com"):
+            response = await client.post("/token", data={"username": email, "password": "wrong"})
+            statuses.append(response.status_code)
+        assert statuses == [401, 401, 429]
+        assert 1 <= int(response.headers["Retry-After"]) <= 60
+
+
+async def test_attempts_are_limited_per_address(strict_app: FastAPI) -> None:
+    async with open_client(strict_app) as client:
+        statuses = [
+            (await client.post("/token", data={"username": f"{n}@x.example", "password": "x"}))
+            for n in range(6)
+        ]
+        assert [response.status_code for response in statuses] == [401] * 5 + [429]

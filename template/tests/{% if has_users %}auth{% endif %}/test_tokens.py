@@ -1,0 +1,89 @@
+"""Access tokens: each claim is checked, each by a test of its own."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from pydantic import SecretStr
+
+from app.auth.errors import NotAuthenticated
+from app.auth.tokens import AccessTokens
+from app.settings import Settings
+
+KEY = "a key of thirty-two bytes or more, for tests"
+USER = uuid4()
+
+
+@pytest.fixture
+def tokens(settings: Settings) -> AccessTokens:
+    return AccessTokens(settings.model_copy(update={"secret_key": SecretStr(KEY)}))
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    valid = {
+        "aud": "app",
+        "exp": now + timedelta(minutes=1),
+        "iat": now,
+        "iss": "app",
+        "jti": "1",
+        "sub": str(USER),
+        "typ": "access",
+    }
+    return {name: value for name, value in {**valid, **changes}.items() if value is not None}
+
+
+def encode(key: str = KEY, algorithm: str = "HS256", **changes: Any) -> str:
+    return jwt.encode(claims(**changes), key, algorithm)
+
+
+def test_what_is_issued_is_accepted(tokens: AccessTokens) -> None:
+    assert tokens.verify(tokens.issue(USER)) == USER
+    assert tokens.verify(encode()) == USER
+    issued = jwt.decode(tokens.issue(USER), options={"verify_signature": False})
+    assert issued["exp"] - issued["iat"] == 15 * 60
+    assert issued.keys() == claims().keys()
+
+
+@pytest.mark.parametrize("claim", ["aud", "exp", "iat", "iss", "jti", "sub", "typ"])
+def test_a_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
+    changes: dict[str, Any] = {claim: None}
+    with pytest.raises(NotAuthenticated):
+        tokens.verify(encode(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "another service"},
+        {"iss": "another issuer"},
+        {"typ": "refresh"},
+        {"sub": "no id"},
+        {"exp": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"iat": datetime(2100, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_a_wrong_claim_is_refused(tokens: AccessTokens, changes: dict[str, Any]) -> None:
+    with pytest.raises(NotAuthenticated):
+        tokens.verify(encode(**changes))
+
+
+def test_another_key_or_algorithm_is_refused(tokens: AccessTokens) -> None:
+    unsigned = jwt.encode(claims(), "", "none")
+    for token in (
+        encode(key="x" * 48),
+        encode(key="x" * 64, algorithm="HS512"),
+        unsigned,
+        "",
+        "a.b.c",
+    ):
+        with pytest.raises(NotAuthenticated):
+            tokens.verify(token)
+
+
+def test_a_short_key_is_refused(settings: Settings) -> None:
+    weak = AccessTokens(settings.model_copy(update={"secret_key": SecretStr("short")}))
+    with pytest.raises(jwt.InvalidKeyError):
+        weak.issue(UUID(int=1))

@@ -1,0 +1,71 @@
+"""One's own profile."""
+
+import asyncio
+
+import pytest
+from httpx2 import AsyncClient
+
+from tests.users.people import PASSWORD, Person
+
+
+async def test_it_shows_oneself_and_no_secret(
+    authenticated_client: AsyncClient, ada: Person
+) -> None:
+    response = await authenticated_client.get("/profile")
+    assert response.status_code == 200
+    profile = response.json()
+    assert profile.keys() == {"id", "email", "full_name", "is_admin", "created_at"}
+    assert (profile["email"], profile["full_name"], profile["is_admin"]) == (ada.email, None, False)
+    assert profile["created_at"].endswith("Z")
+
+
+async def test_it_can_be_changed(authenticated_client: AsyncClient) -> None:
+    changed = await authenticated_client.patch("/profile", json={"full_name": "Ada Lovelace"})
+    assert changed.json()["full_name"] == "Ada Lovelace"
+    assert (await authenticated_client.get("/profile")).json() == changed.json()
+    unchanged = await authenticated_client.patch("/profile", json={})
+    assert unchanged.json() == changed.json()
+    cleared = await authenticated_client.patch("/profile", json={"full_name": None})
+    assert cleared.json()["full_name"] is None
+
+
+@pytest.mark.parametrize("changes", [{"is_admin": True}, {"email": "x@example.com"}, {"id": "1"}])
+async def test_nothing_else_can_be_changed(
+    authenticated_client: AsyncClient, changes: dict[str, object]
+) -> None:
+    assert (await authenticated_client.patch("/profile", json=changes)).status_code == 422
+
+
+async def test_the_password_can_be_changed_by_who_knows_it(
+    authenticated_client: AsyncClient, ada: Person
+) -> None:
+    change = {"current_password": "not hers", "new_password": "another long password"}
+    refused = await authenticated_client.post("/profile/password", json=change)
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403,
+        "The current password is wrong.",
+    )
+    change["current_password"] = PASSWORD
+    assert (await authenticated_client.post("/profile/password", json=change)).status_code == 204
+    assert await Person(ada.email, "another long password").sign_in(authenticated_client)
+    form = {"username": ada.email, "password": PASSWORD}
+    assert (await authenticated_client.post("/token", data=form)).status_code == 401
+
+
+async def test_a_deleted_user_is_gone(authenticated_client: AsyncClient, ada: Person) -> None:
+    assert (await authenticated_client.delete("/profile")).status_code == 204
+    assert (await authenticated_client.get("/profile")).status_code == 401
+    form = {"username": ada.email, "password": ada.password}
+    assert (await authenticated_client.post("/token", data=form)).status_code == 401
+
+
+async def test_concurrent_changes_all_end_well(authenticated_client: AsyncClient) -> None:
+    """With real commits: the test's database is its own."""
+    changes = [{"full_name": f"Ada {number}"} for number in range(20)]
+    responses = await asyncio.gather(
+        *(authenticated_client.patch("/profile", json=change) for change in changes),
+        *(authenticated_client.get("/profile") for _ in changes),
+    )
+    assert {response.status_code for response in responses} == {200}
+    last = (await authenticated_client.get("/profile")).json()["full_name"]
+    assert {"full_name": last} in changes
