@@ -36,10 +36,11 @@ class RequestContext:
         request_id = _request_id(scope)
         token = request_id_var.set(request_id)
         started = perf_counter()
+        ended: float | None = None
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status = message["status"]
                 message["headers"] = [
@@ -47,6 +48,8 @@ class RequestContext:
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                ended = perf_counter()  # background tasks do not count
 
         try:
             await self.app(scope, receive, send_with_id)
@@ -58,7 +61,7 @@ class RequestContext:
                     "method": scope.get("method", "WEBSOCKET"),
                     "path": scope["path"],
                     "status": status,
-                    "duration_ms": round((perf_counter() - started) * 1000, 1),
+                    "duration_ms": round(((ended or perf_counter()) - started) * 1000, 1),
                     "client": client[0] if client else None,
                 },
             )

@@ -2,23 +2,25 @@
 
 import getpass
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.overrides import Override
 from app.settings import Settings
 from app.users.schemas import Email, NewPassword
 from app.users.service import UserService
 from app.wiring import open_root_scope
 
 
-async def create_admin(settings: Settings, email: str) -> str:
+async def create_admin(settings: Settings, email: str, overrides: Sequence[Override] = ()) -> str:
     """Make the user an admin, or add one with a password that is asked for. Return what was done.
 
     Raises ValueError, saying what is allowed, for an unusable address or password.
     """
     email = _valid(Email, email)
-    async with open_root_scope(settings) as root_scope, root_scope.new_scope() as scope:
+    async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
         users = await scope.resolve(UserService)
         if await users.make_admin(email):
             return f"{email} is an admin now."

@@ -83,7 +83,10 @@ async def test_the_mail_leaves_after_the_commit(
 
     class Watching(Outbox):
         async def send(self, to: str, template: str, **values: object) -> None:
-            async with open_root_scope(settings) as root_scope, root_scope.new_scope() as scope:
+            async with (
+                open_root_scope(settings, overrides) as root_scope,
+                root_scope.new_scope() as scope,
+            ):
                 users = await scope.resolve(UserRepository)
                 seen.append(await users.get_by_email(to) is not None)
 

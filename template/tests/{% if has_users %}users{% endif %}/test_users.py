@@ -5,15 +5,17 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 
+from app.overrides import Override
 from app.settings import Settings
 from app.users.commands import create_admin
 from tests.users.people import Person, register
 
 
 @pytest.fixture
-async def admin(client: AsyncClient, settings: Settings) -> Person:
+async def admin(client: AsyncClient, settings: Settings, overrides: list[Override]) -> Person:
     person = await register(client, "admin@example.com")
-    assert await create_admin(settings, person.email) == "admin@example.com is an admin now."
+    done = await create_admin(settings, person.email, overrides)
+    assert done == "admin@example.com is an admin now."
     return person
 
 

@@ -1,0 +1,42 @@
+"""Every check by name: `nox` runs the tests, `nox -l` lists what else there is."""
+
+import nox
+
+nox.needs_version = ">=2025.10"
+nox.options.sessions = ["lint", "tests"]
+nox.options.default_venv_backend = "virtualenv"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+TESTS = nox.project.dependency_groups(PROJECT, "tests")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Lint and type the template's own code, and lint its plain sources."""
+    session.install(*TESTS)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    session.install(*TESTS)
+    session.run("pytest", "-n", "2", *arguments, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All variants rendered, linted and typed; the suites of a set that covers every triple of answers."""
+    pytest(session)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """The same for a handful of variants, in a few minutes."""
+    pytest(session, "--quick")
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """The suite of every variant."""
+    pytest(session, "--matrix", "tests/test_suites.py")

@@ -1,0 +1,108 @@
+"""Fixtures of the template's own tests."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plumbum import local
+
+from tests.projects import render, run, snapshot
+from tests.variants import Answers, all_variants, command_for, covering_set, name_of
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--matrix", action="store_true", help="run the suites of all variants")
+    parser.addoption("--quick", action="store_true", help="run one variant of each test only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrize `variant` by all variants, and `suite_variant` by those whose suites are run."""
+    variants = all_variants()
+    suites = variants if metafunc.config.getoption("matrix") else covering_set(variants)
+    if metafunc.config.getoption("quick"):
+        variants, suites = covering_set(variants, 1), covering_set(variants, 1)
+    for name, values in (("variant", variants), ("suite_variant", suites)):
+        marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+        if name in metafunc.fixturenames and name not in marked:
+            metafunc.parametrize(name, [as_parameter(each) for each in values], indirect=True)
+
+
+def as_parameter(variant: Answers) -> Any:
+    """Return a test parameter; tests of one variant run in one process and share its environment."""
+    name = name_of(variant)
+    return pytest.param(variant, id=name, marks=pytest.mark.xdist_group(name))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tester's Copier settings and git configuration out."""
+    settings = tmp_path_factory.mktemp("settings") / "settings.yml"
+    settings.write_text("{}")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (
+            ("COPIER_SETTINGS_PATH", str(settings)),
+            ("GIT_CONFIG_GLOBAL", os.devnull),
+        ):
+            patch.setenv(name, value)
+            local.env[name] = (
+                value  # Copier's git commands read the environment as it was at import
+            )
+        yield
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as it lies in the work tree."""
+    return snapshot(tmp_path_factory.mktemp("template") / "copier-fastapi")
+
+
+@pytest.fixture
+def variant(request: pytest.FixtureRequest) -> Answers:
+    answers: Answers = request.param
+    request.node.add_report_section("setup", "reproduce", command_for(answers))
+    return answers
+
+
+suite_variant = variant
+
+
+Rendered = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Render a variant once; who changes anything in it renders one of their own."""
+    cache: dict[tuple[tuple[str, Any], ...], Path] = {}
+
+    def get(**answers: Any) -> Path:
+        key = tuple(sorted(answers.items()))
+        if key not in cache:
+            cache[key] = render(
+                template, tmp_path_factory.mktemp(name_of(answers)) / "p", **answers
+            )
+        return cache[key]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def installed(rendered: Rendered) -> Rendered:
+    """A rendered variant with an environment of its own, holding what it declares and nothing else."""
+    done: set[Path] = set()
+
+    def get(**answers: Any) -> Path:
+        project = rendered(**answers)
+        if project not in done:
+            run(project, "uv", "sync", "--quiet", "--compile-bytecode")
+            done.add(project)
+        return project
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def type_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that type checks share: they see the same libraries."""
+    return tmp_path_factory.mktemp("mypy")

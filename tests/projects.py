@@ -1,0 +1,110 @@
+"""Renders variants and runs commands in them, each in its own environment."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import copier
+
+from tests.variants import ROOT, asked
+
+VERSION = "v9999.0.0"
+"""The tag under which the work tree is rendered."""
+
+# A pyenv shim or an activated environment would mislead uv; bytecode makes every start faster.
+_UNSET = {"VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
+# No setting of a service may come from the tester's environment.
+_SETTINGS = {"DATABASE_URL", "SECRET_KEY", "ENVIRONMENT", "SMTP_URL", "CORS_ORIGINS", "LOG_LEVEL"}
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return an environment for commands: that of a newcomer, with this interpreter."""
+    kept = {name: value for name, value in os.environ.items() if name not in _UNSET | _SETTINGS}
+    base = getattr(sys, "_base_executable", sys.executable)
+    return {**kept, "UV_PYTHON": base, "UV_PYTHON_DOWNLOADS": "never", **changes}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git without the tester's configuration; return what it prints."""
+    identity = {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "Tester",
+        "GIT_AUTHOR_EMAIL": "tester@example.com",
+        "GIT_COMMITTER_NAME": "Tester",
+        "GIT_COMMITTER_EMAIL": "tester@example.com",
+    }
+    command = ["git", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment(**identity), check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def snapshot(folder: Path) -> Path:
+    """Return a tagged clone of the work tree as it is, uncommitted changes and new files included."""
+    git(ROOT, "clone", "--quiet", "--no-local", str(ROOT), str(folder))
+    for name in filter(None, git(folder, "ls-files", "-z").split("\0")):
+        (folder / name).unlink()
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "The work tree")
+    git(folder, "tag", VERSION)
+    return folder
+
+
+def render(template: Path, folder: Path, **answers: Any) -> Path:
+    """Render a variant into `folder`. Raises ValueError for an answer that is no question.
+
+    Copier itself drops unknown names silently, so that a typo would test the default.
+    """
+    if unknown := answers.keys() - asked():
+        raise ValueError(f"no questions of copier.yml: {', '.join(sorted(unknown))}")
+    copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True, vcs_ref=VERSION)
+    return folder
+
+
+def run(
+    folder: Path,
+    *command: str,
+    settings: Mapping[str, str] | None = None,
+    timeout: float = 300,
+) -> str:
+    """Run a command in a rendered project; return its output. Fails with all of it."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(**(settings or {})),
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (
+        f"{' '.join(command)} in {folder} exited {done.returncode}:\n{done.stdout}"
+    )
+    return done.stdout
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return the files of a tree by their path, without what git and tools keep there."""
+    ignored = {".git", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not ignored & set(path.relative_to(folder).parts)
+    }
+
+
+def without(tree: Mapping[str, bytes], *names: str) -> dict[str, bytes]:
+    """Return the tree without some files."""
+    return {name: content for name, content in tree.items() if name not in names}

@@ -1,0 +1,77 @@
+"""Rendered services as real processes on real sockets."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from tests.projects import environment
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Service:
+    """A running service; `log` is where it writes."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def stop(self, timeout: float = 30) -> int:
+        """Send SIGTERM and return the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+
+@contextmanager
+def start(
+    project: Path,
+    *command: str,
+    settings: Mapping[str, str] | None = None,
+    timeout: float = 60,
+) -> Iterator[Service]:
+    """Start `command --port PORT` in a project; wait until it is live; kill it at the end if need be."""
+    port = free_port()
+    log = project / f"service-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=project,
+            env=environment(**(settings or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(process, f"http://127.0.0.1:{port}", log)
+    try:
+        wait_until_live(service, timeout)
+        yield service
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        log.unlink()
+
+
+def wait_until_live(service: Service, timeout: float) -> None:
+    """Return once `/livez` answers. Raises AssertionError with the log if it does not in time."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and service.process.poll() is None:
+        try:
+            if httpx2.get(f"{service.url}/livez", timeout=2).status_code == 200:
+                return
+        except httpx2.HTTPError:
+            time.sleep(0.1)
+    raise AssertionError(f"the service does not answer:\n{service.log.read_text()}")

@@ -1,0 +1,164 @@
+"""Every variant, as its owner will read it: linted, formatted, typed, and without leftovers."""
+
+import hashlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Rendered, as_parameter
+from tests.projects import files, render, run, without
+from tests.variants import Answers, all_variants, questions, with_answer
+
+# Words that betray an answer that was not given.
+WORDS = {
+    ("lifecycle", "depends"): r"get_user_repository|@singleton|dependency_overrides|test_scopes",
+    ("lifecycle", "clean-ioc"): r"clean.ioc|\bcontainer|Lifespan\.|\bResolve\(|graph",
+    (
+        "database",
+        "sqlite",
+    ): r"sql|alembic|database|\btransaction|migrat|users?\b|password|\bjwt|mail\b|token",
+    ("database", "none"): r"upstream",
+    ("examples", True): r"examples?[/.\"]",
+}
+# What stands in every variant for good reason.
+ALLOWED = [
+    r"default_jinja",
+    r"--data lifecycle=[a-z-]+",  # the README shows how to change an answer
+    r"user_name|user_email",
+    r"(?i)secrets there|token=secret",  # web/: query strings may hold them
+    r"submitted value: it may be a password",
+    r"passwords that guard nothing",
+    r"operationId|operation_id",
+    r"OperationToken\w*|operation_token\w*|token_[ab]|transient",
+    r"ContextVar|\btoken = request_id_var.*|request_id_var.reset\(token\)",
+    r"test_root_scope",
+]
+
+
+def test_lint_format_and_types(installed: Rendered, variant: Answers, type_cache: Path) -> None:
+    project = installed(**variant)
+    run(project, "uv", "run", "ruff", "check", ".")
+    run(project, "uv", "run", "ruff", "format", "--check", ".")
+    run(project, "uv", "run", "mypy", f"--cache-dir={type_cache}")
+
+
+def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answers) -> None:
+    project = installed(**variant)
+    known = "--package-module-name-map=pyjwt=jwt,python-multipart=python_multipart"
+    # What no line imports: the driver is named in a URL, the others are asked for by FastAPI and pydantic.
+    unused = "DEP002=aiosqlite|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
+    # starlette and pydantic are FastAPI's own surface: the same release decides both.
+    transitive = "DEP003=starlette|pydantic"
+    run(
+        project,
+        *("uv", "run", "--with", "deptry", "deptry", "."),
+        *(
+            "--extend-exclude",
+            "tests|migrations",
+            known,
+            "--per-rule-ignores",
+            f"{unused},{transitive}",
+        ),
+    )
+
+
+def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Answers) -> None:
+    allowed = re.compile("|".join(ALLOWED))
+    found = []
+    for (question, value), words in WORDS.items():
+        if variant[question] == value:
+            continue
+        pattern = re.compile(words, re.IGNORECASE)
+        for name, content in without(files(rendered(**variant)), ".copier-answers.yml").items():
+            for number, line in enumerate([name, *content.decode().splitlines()]):
+                if pattern.search(allowed.sub("", line)):
+                    found.append(f"{name}:{number}: {line.strip()} ({question} is not {value})")
+    assert not found, "\n".join(found)
+
+
+def test_words_are_listed_for_every_choice() -> None:
+    values = {
+        (name, value)
+        for name, question in questions().items()
+        for value in (question.get("choices") or {}).values()
+    }
+    assert values <= WORDS.keys()
+
+
+def test_files_are_clean(rendered: Rendered, variant: Answers) -> None:
+    for name, content in files(rendered(**variant)).items():
+        text = content.decode()
+        assert "{%" not in text, name
+        assert not text.endswith("\n\n"), f"{name} ends in empty lines"
+        assert text.endswith("\n") or not text, f"{name} ends without a line break"
+        assert text.strip() or name.endswith(("__init__.py", ".gitkeep")), f"{name} is empty"
+        assert not re.search(r"\n{4,}|[ \t]\n", text), f"{name} has stray white space"
+        assert "if True" not in text, name
+        assert "if False" not in text, name
+
+
+def test_rendering_twice_gives_the_same(
+    template: Path, rendered: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    assert files(render(template, tmp_path / "p", **variant)) == files(rendered(**variant))
+
+
+def for_variants(**answers: Any) -> pytest.MarkDecorator:
+    """Parametrize `variant` by those with the answers."""
+    chosen = [as_parameter(variant) for variant in with_answer(all_variants(), **answers)]
+    return pytest.mark.parametrize("variant", chosen, indirect=True)
+
+
+MAY_DIFFER = re.compile(
+    r"app/(wiring|scopes|graph)\.py"
+    r"|app/\w+/dependencies\.py"
+    r"|tests/lifecycle/test_(scopes|graph)\.py"
+    r"|README\.md|pyproject\.toml|\.copier-answers\.yml"
+)
+
+
+@for_variants(lifecycle="depends")
+def test_lifecycles_differ_in_their_wiring_alone(rendered: Rendered, variant: Answers) -> None:
+    one = files(rendered(**variant))
+    other = files(rendered(**{**variant, "lifecycle": "clean-ioc"}))
+    different = {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+    assert not [name for name in different if not MAY_DIFFER.fullmatch(name)]
+    lines = [set(tree["pyproject.toml"].decode().splitlines()) for tree in (one, other)]
+    assert lines[1] - lines[0] == {'    "clean-ioc>=1.24,<2",'}
+    assert not lines[0] - lines[1]
+
+
+@for_variants(examples=True)
+def test_examples_can_be_deleted(rendered: Rendered, variant: Answers) -> None:
+    """Two folders and one line: what is left is what `examples: no` renders."""
+    with_them = files(rendered(**variant))
+    left = {
+        name: content
+        for name, content in with_them.items()
+        if not name.startswith(("app/examples/", "tests/examples/"))
+    }
+    left["app/slices.py"] = left["app/slices.py"].replace(b'    "examples",\n', b"")
+    fresh = files(rendered(**{**variant, "examples": False}))
+    prose = ("README.md", ".copier-answers.yml")
+    assert without(left, *prose) == without(fresh, *prose)
+
+
+def test_no_name_of_a_package_can_be_the_projects(installed: Rendered) -> None:
+    """What is resolved for any variant is refused as a slug."""
+    taken = set(re.findall(r"[a-z0-9-]+", questions()["taken_names"]["default"]))
+    missing: set[str] = set()
+    for variant in with_answer(all_variants(), examples=False):
+        lock = tomllib.loads((installed(**variant) / "uv.lock").read_text())
+        missing |= {package["name"] for package in lock["package"]} - taken - {"my-service"}
+    assert not missing, f"add to taken_names in copier.yml: {sorted(missing)}"
+
+
+def test_released_revisions_are_frozen() -> None:
+    """Somebody's database stands on each of them."""
+    revisions = Path(__file__).parents[1].glob("template/*migrations*/*template*/*.py")
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in revisions}
+    frozen = tomllib.loads((Path(__file__).parent / "frozen.toml").read_text())
+    assert digests == frozen["revisions"]

@@ -1,0 +1,49 @@
+"""Each variant's own suite, in its own environment, and its service as a real process."""
+
+import re
+import signal
+from pathlib import Path
+
+import httpx2
+
+from tests.conftest import Rendered
+from tests.projects import run
+from tests.servers import start
+from tests.variants import Answers
+
+KEY = "a key for tests that guards nothing at all"
+
+
+def test_suite(installed: Rendered, suite_variant: Answers, tmp_path: Path) -> None:
+    project = installed(**suite_variant)
+    output = run(
+        project,
+        *("uv", "run", "pytest", "-W", "error", "-p", "no:cacheprovider"),
+        *("--cov", "--cov-fail-under=90"),
+        settings={"COVERAGE_FILE": str(tmp_path / "coverage")},
+    )
+    assert re.search(r"\d+ passed", output)
+    assert "skipped" not in output
+    assert "xfailed" not in output
+    assert "# pragma: no cover" not in (project / "app/wiring.py").read_text()
+
+
+def test_service(installed: Rendered, suite_variant: Answers, tmp_path: Path) -> None:
+    project = installed(**suite_variant)
+    settings = {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/app.db"}
+    if suite_variant["database"] != "none":
+        run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+    command = ("uv", "run", "python", "-m", "app", "serve", "--workers", "1")
+    with start(project, *command, settings=settings) as service:
+        with httpx2.Client(base_url=service.url) as client:
+            ready = client.get("/readyz")
+            assert ready.status_code == 200, ready.text
+            assert "server" not in ready.headers
+            assert client.get("/nowhere").headers["Content-Type"] == "application/problem+json"
+            assert client.get("/openapi.json").status_code == 200
+        assert service.stop() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+        log = service.log.read_text()
+    assert "Application shutdown complete" in log
+    assert '"level": "ERROR"' not in log
+    assert "Traceback" not in log
+    assert re.search(r'"path": "/readyz", "status": 200', log)

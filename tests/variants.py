@@ -1,0 +1,77 @@
+"""Every variant of the template, generated from `copier.yml` itself."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+Answers = dict[str, Any]
+
+
+def questions() -> dict[str, dict[str, Any]]:
+    """Return what `copier.yml` asks or derives, by name."""
+    loaded = yaml.safe_load((ROOT / "copier.yml").read_text())
+    return {name: question for name, question in loaded.items() if not name.startswith("_")}
+
+
+def asked() -> set[str]:
+    """Return the names that a person may answer; the others are derived."""
+    return {name for name, question in questions().items() if question.get("when") is not False}
+
+
+def choices() -> dict[str, list[Any]]:
+    """Return the values of each question that has a closed set of them."""
+    found: dict[str, list[Any]] = {}
+    for name in questions():
+        if name in asked() and "choices" in questions()[name]:
+            found[name] = list(questions()[name]["choices"].values())
+    return found
+
+
+def all_variants() -> list[Answers]:
+    """Return the product of all answers."""
+    values = choices()
+    return [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
+
+
+def combinations_of(variant: Mapping[str, Any], strength: int) -> set[tuple[tuple[str, Any], ...]]:
+    """Return each set of `strength` answers that a variant has."""
+    return set(itertools.combinations(sorted(variant.items()), strength))
+
+
+def covering_set(variants: Sequence[Answers], strength: int = 3) -> list[Answers]:
+    """Return few variants in which every combination of `strength` answers of `variants` occurs (greedy)."""
+    strength = min(strength, len(variants[0]))
+    left = set[tuple[tuple[str, Any], ...]]().union(
+        *(combinations_of(variant, strength) for variant in variants)
+    )
+    chosen = []
+    while left:
+        best = max(variants, key=lambda variant: len(combinations_of(variant, strength) & left))
+        chosen.append(best)
+        left -= combinations_of(best, strength)
+    return chosen
+
+
+def name_of(variant: Mapping[str, Any]) -> str:
+    """Return a variant's name in test ids and folders, such as `depends-sqlite-examples=no`."""
+    parts = []
+    for name, value in variant.items():
+        parts.append(
+            f"{name}={'yes' if value else 'no'}" if isinstance(value, bool) else f"{value}"
+        )
+    return "-".join(parts)
+
+
+def command_for(variant: Mapping[str, Any]) -> str:
+    """Return the command that renders the variant, to reproduce a failure by hand."""
+    data = " ".join(f"-d {name}={str(value).lower()}" for name, value in variant.items())
+    return f"copier copy --vcs-ref HEAD --defaults {data} . ../variant"
+
+
+def with_answer(variants: Iterable[Answers], **answers: Any) -> list[Answers]:
+    """Return those variants that have the answers."""
+    return [variant for variant in variants if answers.items() <= variant.items()]
