@@ -40,3 +40,10 @@ def quick(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """The suite of every variant."""
     pytest(session, "--matrix", "tests/test_suites.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a signed-in request costs beside the bare driver and the usual way."""
+    session.install(*TESTS)
+    session.run("python", "-m", "benchmarks.profile_route", *session.posargs)

@@ -1,6 +1,7 @@
 """Fixtures of the template's own tests."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,14 +90,13 @@ def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render
 
 @pytest.fixture(scope="session")
 def installed(rendered: Rendered) -> Rendered:
-    """A rendered variant with an environment of its own, holding what it declares and nothing else."""
-    done: set[Path] = set()
+    """A copy of a rendered variant with an environment of its own: what it declares and nothing else."""
 
     def get(**answers: Any) -> Path:
-        project = rendered(**answers)
-        if project not in done:
+        project = rendered(**answers).with_name("installed")
+        if not project.exists():
+            shutil.copytree(rendered(**answers), project)
             run(project, "uv", "sync", "--quiet", "--compile-bytecode")
-            done.add(project)
         return project
 
     return get

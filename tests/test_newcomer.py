@@ -1,0 +1,167 @@
+"""What a newcomer does in the first minutes, by the commands that are printed."""
+
+import re
+import signal
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.conftest import Rendered, as_parameter
+from tests.projects import environment, render, run
+from tests.servers import start
+from tests.test_questions import copy
+from tests.test_suites import KEY
+from tests.variants import Answers, all_variants, with_answer
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path, suite_variant: Answers) -> Path:
+    """A render of one's own, with nothing done in it yet."""
+    return render(template, tmp_path / "my service", **suite_variant)
+
+
+def test_the_development_server_starts_from_nothing(project: Path) -> None:
+    with start(project, "uv", "run", "dev.py") as service:
+        port = service.url.rpartition(":")[2]
+        assert f"Docs: http://127.0.0.1:{port}/docs" in service.log.read_text()
+        assert httpx2.get(f"{service.url}/docs").status_code == 200
+        written = (project / ".env").read_bytes()
+        assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+        assert service.stop() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+    with start(project, "uv", "run", "dev.py") as service:
+        assert (project / ".env").read_bytes() == written
+        service.stop()
+
+    with start(project, "uv", "run", "fastapi", "dev") as service:
+        assert httpx2.get(f"{service.url}/readyz").status_code == 200
+        service.stop()
+
+
+def test_the_printed_commands_work(template: Path, tmp_path: Path) -> None:
+    done = copy(template, tmp_path / "my service")
+    assert done.returncode == 0, done.stderr
+    commands = re.findall(r"^ {6}(.+)$", done.stderr, re.MULTILINE)
+    assert commands[0].startswith("cd ")
+    assert commands[1] == "uv run dev.py"
+    shell = ("bash", "-c", f'{commands[0]} && exec {commands[1]} "$@"', "newcomer")
+    with start(tmp_path, *shell) as service:
+        assert httpx2.get(f"{service.url}/readyz").status_code == 200
+        service.stop()
+
+
+USERS = [
+    as_parameter(each) for each in with_answer(all_variants(), database="sqlite", examples=False)
+]
+
+
+@pytest.mark.parametrize("variant", USERS, indirect=True)
+def test_the_way_of_a_user_on_two_workers(
+    installed: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    """Register, sign in, read, become an admin; then SIGTERM."""
+    project = installed(**variant)
+    settings = {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/data/app.db"}
+    run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+    command = ("uv", "run", "python", "-m", "app", "serve", "--workers", "2")
+    with start(project, *command, settings=settings) as service:
+        with httpx2.Client(base_url=service.url) as client:
+            form = {"email": "ada@example.com", "password": PASSWORD}
+            assert client.post("/register", json=form).status_code == 201
+            credentials = {"username": "ada@example.com", "password": PASSWORD}
+            token = client.post("/token", data=credentials).json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            assert client.get("/profile").json()["email"] == "ada@example.com"
+            assert client.get("/users").status_code == 403
+            admin = ("uv", "run", "python", "-m", "app", "create-admin", "ada@example.com")
+            assert "is an admin now" in run(project, *admin, settings=settings)
+            assert [user["email"] for user in client.get("/users").json()["items"]] == [
+                "ada@example.com"
+            ]
+        assert service.stop() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+        log = service.log.read_text()
+    assert log.count("Application shutdown complete") == 2
+    assert PASSWORD not in log
+    assert "SMTP_URL is not set" in log  # the mail did not leave, and that is said
+
+
+@pytest.mark.parametrize("variant", USERS[:1], indirect=True)
+def test_an_unusable_setting_is_named(installed: Rendered, variant: Answers) -> None:
+    project = installed(**variant)
+    for settings, said in [
+        ({}, "SECRET_KEY: Field required"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY: "),
+        ({"SECRET_KEY": KEY, "DATABASE_URL": "mysql://x"}, "DATABASE_URL: "),
+        ({"SECRET_KEY": KEY, "LOG_LEVEL": "LOUD"}, "LOG_LEVEL: "),
+    ]:
+        done = subprocess.run(
+            ["uv", "run", "python", "-m", "app", "serve"],
+            cwd=project,
+            env=environment(**settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "short" not in done.stderr.replace("shorter", "")
+
+
+@pytest.mark.parametrize("variant", USERS[:1], indirect=True)
+def test_four_processes_may_migrate_at_once(
+    installed: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    project = installed(**variant)
+    settings = {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/app.db"}
+    command = ["uv", "run", "python", "-m", "app", "migrate"]
+    processes = [
+        subprocess.Popen(command, cwd=project, env=environment(**settings), stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    errors = [process.communicate(timeout=120)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors
+
+
+@pytest.mark.parametrize("variant", USERS[:1], indirect=True)
+def test_no_acknowledged_user_is_lost_by_kill_9(
+    installed: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    """The service is killed while it writes; whatever it acknowledged is there afterwards."""
+    project = installed(**variant)
+    settings = {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/app.db"}
+    run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+    command = ("uv", "run", "python", "-m", "app", "serve")
+    acknowledged = 0
+    with (
+        start(project, *command, settings=settings) as service,
+        httpx2.Client(base_url=service.url) as client,
+    ):
+        form = {"email": "ada@example.com", "password": PASSWORD}
+        client.post("/register", json=form)
+        credentials = {"username": "ada@example.com", "password": PASSWORD}
+        token = client.post("/token", data=credentials).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        # `uv run` forwards no SIGKILL: the service itself is its child.
+        kill = ["pkill", "-KILL", "-P", str(service.process.pid)]
+        timer = threading.Timer(2, subprocess.run, [kill])
+        timer.start()
+        with pytest.raises(httpx2.HTTPError):
+            while True:
+                change = {"full_name": str(acknowledged + 1)}
+                assert client.patch("/profile", json=change).status_code == 200
+                acknowledged += 1
+        timer.join()
+        service.process.wait(30)
+    assert acknowledged > 10
+    with start(project, *command, settings=settings) as service:
+        headers = {"Authorization": f"Bearer {token}"}
+        found = int(httpx2.get(f"{service.url}/profile", headers=headers).json()["full_name"])
+        assert found - acknowledged in (0, 1)  # the last one may be there without its answer
+        service.stop()
