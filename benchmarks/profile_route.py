@@ -48,6 +48,13 @@ def main() -> None:
         settings = {"SECRET_KEY": "x" * 32, "DATABASE_URL": f"sqlite+aiosqlite:///{database}"}
         run(projects["depends"], "uv", "run", "python", "-m", "app", "migrate", settings=settings)
         add_user(projects["depends"], database)
+        python = str(projects["depends"] / ".venv/bin/python")
+        shapes = run(
+            projects["depends"],
+            *(python, str(Path(__file__).with_name("shapes.py")), str(database)),
+            settings=settings,
+        )
+        print(f"{'shapes of data access':58} {'us of CPU':>10} {'x bare':>8}\n{shapes}")
 
         script = Path(__file__).with_name("subject.py")
         processes = {}

@@ -47,7 +47,7 @@ def test_the_development_server_starts_from_nothing(project: Path) -> None:
 def test_the_printed_commands_work(template: Path, tmp_path: Path) -> None:
     done = copy(template, tmp_path / "my service")
     assert done.returncode == 0, done.stderr
-    commands = re.findall(r"^ {6}(.+)$", done.stderr, re.MULTILINE)
+    commands = re.findall(r"^ {4}(.+)$", done.stderr, re.MULTILINE)
     assert commands[0].startswith("cd ")
     assert commands[1] == "uv run dev.py"
     shell = ("bash", "-c", f'{commands[0]} && exec {commands[1]} "$@"', "newcomer")

@@ -1,0 +1,117 @@
+"""The shapes that data access could have had, on SQLite: CPU for one row by its key, and for one insert.
+
+    python shapes.py DATABASE      (inside a rendered project; `nox -s bench` runs it)
+
+All shapes run in turn, A B C A B C ..., in one process; figures are medians and ratios within a round.
+"""
+
+import asyncio
+import datetime
+import os
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, os.getcwd())
+
+import aiosqlite
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app.database import Session, Transaction, open_database
+from app.settings import Settings
+from app.users.models import User
+from app.users.repository import UserRepository
+
+
+class Base(DeclarativeBase): ...
+
+
+class Row(Base):
+    __tablename__ = "users"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    password_hash: Mapped[str]
+    full_name: Mapped[str | None]
+    is_admin: Mapped[bool]
+    created_at: Mapped[datetime.datetime]
+
+
+ROW_BY_ID = select(Row).where(Row.id == bindparam("id"))
+
+
+def new_user() -> User:
+    user_id = uuid.uuid4()
+    now = datetime.datetime.now(datetime.UTC)
+    email = f"{user_id}@example.com"
+    return User(
+        id=user_id, email=email, password_hash="", full_name=None, is_admin=False, created_at=now
+    )
+
+
+async def main(path: Path) -> None:
+    user_id = uuid.UUID((path.parent / "user").read_text())
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{path}")
+    engine = create_async_engine(settings.database_url)
+    usual = async_sessionmaker(engine, expire_on_commit=False)
+    async with open_database(settings) as database, aiosqlite.connect(path) as connection:
+        reading = async_sessionmaker(database.reading, expire_on_commit=False)
+        writing = async_sessionmaker(database.writing, expire_on_commit=False)
+
+        async def driver() -> None:
+            query = "SELECT * FROM users WHERE id = ?"
+            async with connection.execute(query, (user_id.hex,)) as cursor:
+                await cursor.fetchone()
+
+        async def core() -> None:
+            await UserRepository(Session(database)).get(user_id)
+
+        async def orm_reading() -> None:
+            session: AsyncSession
+            async with reading() as session:
+                (await session.scalars(ROW_BY_ID, {"id": user_id})).one()
+
+        async def orm_usual() -> None:
+            async with usual() as session:
+                await session.get(Row, user_id)
+
+        async def core_insert() -> None:
+            session = Session(database)
+            async with Transaction(session):
+                await UserRepository(session).add(new_user())
+
+        async def orm_insert() -> None:
+            async with writing() as session, session.begin():
+                session.add(Row(**asdict(new_user())))
+
+        shapes: dict[str, Callable[[], Awaitable[None]]] = {
+            "read: bare aiosqlite": driver,
+            "read: as rendered (Core, reading engine)": core,
+            "read: ORM, prebuilt select, reading engine": orm_reading,
+            "read: ORM, session.get, as usually written": orm_usual,
+            "insert: as rendered (Core in a Transaction)": core_insert,
+            "insert: ORM, session.add, writing engine": orm_insert,
+        }
+        times: dict[str, list[float]] = {name: [] for name in shapes}
+        for _ in range(15):
+            for name, shape in shapes.items():
+                number = 30 if name.startswith("insert") else 150
+                await shape()
+                started = time.process_time()
+                for _ in range(number):
+                    await shape()
+                times[name].append((time.process_time() - started) / number * 1e6)
+    await engine.dispose()
+
+    for name, own in times.items():
+        base = times["read: bare aiosqlite"]
+        ratio = statistics.median(a / b for a, b in zip(own, base, strict=True))
+        print(f"{name:58} {statistics.median(own):10.0f} {ratio:8.2f}")
+
+
+asyncio.run(main(Path(sys.argv[1])))
