@@ -1,6 +1,7 @@
 """What a newcomer does in the first minutes, by the commands that are printed."""
 
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -165,3 +166,49 @@ def test_no_acknowledged_user_is_lost_by_kill_9(
         found = int(httpx2.get(f"{service.url}/profile", headers=headers).json()["full_name"])
         assert found - acknowledged in (0, 1)  # the last one may be there without its answer
         service.stop()
+
+
+CONTAINER = [as_parameter({"lifecycle": "clean-ioc", "database": "sqlite", "examples": False})]
+
+
+@pytest.mark.parametrize("variant", CONTAINER, indirect=True)
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "    container.register(UserRepository, lifespan=Lifespan.scoped)\n",
+            "",
+            "not registered: SignIn -> UserRepository",
+        ),
+        (
+            "container.register(UserService, lifespan=Lifespan.scoped)",
+            "container.register(UserService, lifespan=Lifespan.singleton)",
+            "a singleton would keep a scoped object: UserService -> UserRepository",
+        ),
+        (
+            "def make_password_hasher() -> PasswordHasher:",
+            "def make_password_hasher(users: UserService) -> PasswordHasher:",
+            "cycle: PasswordHasher -> UserService -> PasswordHasher",
+        ),
+    ],
+)
+def test_a_faulty_graph_stops_the_service_at_start(
+    installed: Rendered, variant: Answers, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    project = tmp_path / "faulty"
+    shutil.copytree(installed(**variant), project, symlinks=True)
+    wiring = project / "app/users/dependencies.py"
+    assert old in wiring.read_text()
+    wiring.write_text(wiring.read_text().replace(old, new))
+    done = subprocess.run(
+        ["uv", "run", "python", "-m", "app", "serve", "--port", "0"],
+        cwd=project,
+        env=environment(SECRET_KEY=KEY),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Application startup failed" in done.stderr

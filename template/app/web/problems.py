@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,12 +39,27 @@ def problem(
     return Response(content, status, headers, MEDIA_TYPE)
 
 
-async def _http_exception(_: Request, error: Exception) -> Response:
+def _methods(request: Request) -> set[str]:
+    """Return what the path allows: FastAPI's own `Allow` names the first matching route's methods alone."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    routes = iter_route_contexts(request.app.routes)
+    return {
+        method
+        for route in routes
+        if (pattern := getattr(route, "path_regex", None)) and pattern.match(path)
+        for method in route.methods or ()
+    }
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code < 200 or error.status_code in (204, 205, 304):
         return Response(status_code=error.status_code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))  # RFC 9110, 15.5.6
     said_by_default = error.detail == HTTPStatus(error.status_code).phrase
-    return problem(error.status_code, None if said_by_default else error.detail, error.headers)
+    return problem(error.status_code, None if said_by_default else error.detail, headers)
 
 
 async def _validation_error(_: Request, error: Exception) -> Response:

@@ -27,7 +27,7 @@ class SignIn:
         Raises NotAuthenticated, the same and after the same time for an unknown user and a wrong password,
         and TooManyAttempts.
         """
-        account = email.lower()
+        account = email.lower()[:254]  # no address is longer, and attempts are kept by it
         await self.attempts.count(account, address)
         user = await self.users.get_by_email(account)
         right = await self.passwords.verify(password, user.password_hash if user else None)

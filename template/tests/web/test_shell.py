@@ -131,6 +131,14 @@ def test_errors_of_services(sync_client: TestClient, kind: str, status: int) -> 
     assert ("Retry-After" in response.headers) == (status == 503)
 
 
+def test_405_names_every_method_of_the_path(app: FastAPI) -> None:
+    for method in ("GET", "PUT"):
+        app.add_api_route("/things/{name}", lambda name: name, methods=[method], name=method)
+    with TestClient(app) as client:
+        response = client.delete("/things/one")
+        assert (response.status_code, response.headers["Allow"]) == (405, "GET, PUT")
+
+
 def test_a_body_is_bounded_with_and_without_its_length(sync_client: TestClient) -> None:
     def in_parts() -> list[bytes]:
         return [b" " * 60, b" " * 60]
