@@ -12,11 +12,11 @@ import httpx2
 import pytest
 
 from tests.conftest import Rendered, as_parameter
-from tests.projects import environment, render, run
+from tests.projects import environment, git, render, run
 from tests.servers import start
 from tests.test_questions import copy
 from tests.test_suites import KEY
-from tests.variants import Answers, all_variants, with_answer
+from tests.variants import ROOT, Answers, all_variants, with_answer
 
 PASSWORD = "correct horse battery"
 
@@ -188,7 +188,7 @@ CONTAINER = [as_parameter({"lifecycle": "clean-ioc", "database": "sqlite", "exam
         (
             "def make_password_hasher() -> PasswordHasher:",
             "def make_password_hasher(users: UserService) -> PasswordHasher:",
-            "cycle: PasswordHasher -> UserService -> PasswordHasher",
+            "cycle: SignIn -> PasswordHasher -> UserService -> PasswordHasher",
         ),
     ],
 )
@@ -212,3 +212,28 @@ def test_a_faulty_graph_stops_the_service_at_start(
     assert done.returncode != 0
     assert said in done.stderr
     assert "Application startup failed" in done.stderr
+
+
+def readme_commands() -> list[str]:
+    """Return the commands in the code blocks of the template's README."""
+    blocks = re.findall(
+        r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    return [block.strip() for block in blocks]
+
+
+def test_the_readmes_first_command_scaffolds_and_runs_a_service(
+    template: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "a fresh clone"
+    git(tmp_path, "clone", "--quiet", str(template), str(clone))
+    command = readme_commands()[0].replace("copier copy", "copier copy --defaults")
+    with start(clone, "bash", "-c", f'{command} "$@"', "newcomer", timeout=180) as service:
+        assert httpx2.get(f"{service.url}/docs").status_code == 200
+        service.stop()
+    answers = (tmp_path / "my-service/.copier-answers.yml").read_text()
+    assert f"_src_path: {clone}" in answers  # where an update finds the template
+
+
+def test_ci_runs_the_readmes_second_command() -> None:
+    assert readme_commands()[1] in (ROOT / ".ci/run").read_text().replace(" --quiet", "")
