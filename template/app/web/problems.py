@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,11 @@ from app.web.logs import request_id_var
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_REGISTERED = {int(status) for status in HTTPStatus}
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in _REGISTERED else "Error"
 
 
 def problem(
@@ -29,7 +35,7 @@ def problem(
     """Return a problem response; `members` are extension members (RFC 9457, 3.2)."""
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": _phrase(status),
         "status": status,
         "detail": detail,
         "request_id": request_id_var.get(),
@@ -56,24 +62,37 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     if error.status_code < 200 or error.status_code in (204, 205, 304):
         return Response(status_code=error.status_code, headers=error.headers)
     headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(_methods(request)))  # RFC 9110, 15.5.6
-    said_by_default = error.detail == HTTPStatus(error.status_code).phrase
+    if error.status_code == 405:  # RFC 9110, 15.5.6
+        own = {method.strip() for method in headers.get("Allow", "").split(",")} - {""}
+        headers["Allow"] = ", ".join(sorted(own | _methods(request)))
+    said_by_default = error.detail == _phrase(error.status_code)
     return problem(error.status_code, None if said_by_default else error.detail, headers)
 
 
 async def _validation_error(_: Request, error: Exception) -> Response:
-    """Say where and what, never the submitted value: it may be a password."""
+    """Say where and what, never what was submitted: it may be a password."""
     assert isinstance(error, RequestValidationError)
     errors = [
         {
-            "location": [str(part) for part in item["loc"]],
-            "detail": item["msg"],
+            # The last part of the location is the submitted name.
+            "location": [str(part) for part in item["loc"]][: -1 if _is_extra(item) else None],
+            "detail": _detail(item),
             "type": item["type"],
         }
         for item in error.errors()
     ]
     return problem(422, "The request is not as it should be.", errors=errors)
+
+
+def _is_extra(item: dict[str, Any]) -> bool:
+    return bool(item["type"] == "extra_forbidden")
+
+
+def _detail(item: dict[str, Any]) -> str:
+    """Return the message without the part that may quote the value."""
+    message: str = item["msg"]
+    quotes = item["type"] == "value_error" or item["type"].endswith("_parsing")
+    return re.split("[,:]", message.removeprefix("Value error, "))[0] if quotes else message
 
 
 async def _service_error(_: Request, error: Exception) -> Response:

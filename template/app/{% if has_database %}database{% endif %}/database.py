@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database.engines import create_engines
+from app.database.errors import unavailable
 from app.settings import Settings
 
 _PING = text("SELECT 1")
@@ -20,9 +21,10 @@ class Database:
         self.writing = writing
 
     async def ping(self) -> None:
-        """Return if the database answers; raises what the driver raises."""
-        async with self.reading.connect() as connection:
-            await connection.execute(_PING)
+        """Return if the database answers. Raises DatabaseUnavailable."""
+        with unavailable():
+            async with self.reading.connect() as connection:
+                await connection.execute(_PING)
 
 
 @asynccontextmanager

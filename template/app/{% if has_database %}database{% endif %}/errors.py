@@ -1,23 +1,31 @@
-"""A database that gives out is 503 with `Retry-After`; every other error of it stays a 500."""
+"""A database that gives out is `DatabaseUnavailable`; every other error of it stays what it is."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from fastapi import FastAPI, Request, Response
 from sqlalchemy import exc
 
 from app.database.engines import is_unavailable
-from app.web.problems import problem
+from app.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
 
-async def _database_error(_: Request, error: Exception) -> Response:
-    if isinstance(error, exc.DBAPIError) and not is_unavailable(error):
-        raise error
-    logger.warning("database unavailable", exc_info=error)
-    return problem(503, "The database is too busy or does not answer.", {"Retry-After": "1"})
+class DatabaseUnavailable(Unavailable):
+    """The pool is exhausted, the connection was lost, or the server is too busy."""
+
+    def __init__(self) -> None:
+        super().__init__("The database is too busy or does not answer.")
 
 
-def add_database_handlers(app: FastAPI) -> None:
-    app.add_exception_handler(exc.TimeoutError, _database_error)
-    app.add_exception_handler(exc.DBAPIError, _database_error)
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Raise DatabaseUnavailable for what may be tried again, and log its cause."""
+    try:
+        yield
+    except (exc.DBAPIError, exc.TimeoutError, OSError) as error:  # TimeoutError is an OSError
+        if isinstance(error, exc.DBAPIError) and not is_unavailable(error):
+            raise
+        logger.warning("database unavailable: %r", error)
+        raise DatabaseUnavailable from error

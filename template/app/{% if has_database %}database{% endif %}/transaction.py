@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.database.errors import unavailable
 from app.database.session import Session
 
 logger = logging.getLogger(__name__)
@@ -47,12 +48,18 @@ class Transaction:
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
-        if self._depth == 0:
-            begun = self._session.database.writing.begin()
-            self._session.connection = await begun.__aenter__()
-            self._begun, self._task, self._failed = begun, task, False
-        elif task is not self._task:
+        if self._task not in (None, task):
             raise RuntimeError("a transaction belongs to one task: open a scope for the other one")
+        if self._depth == 0:
+            self._task, self._failed = task, False  # claimed before the first await
+            begun = self._session.database.writing.begin()
+            try:
+                with unavailable():
+                    self._session.connection = await begun.__aenter__()
+            except BaseException:
+                self._task = None
+                raise
+            self._begun = begun
         self._depth += 1
         return self
 
@@ -67,22 +74,34 @@ class Transaction:
         if self._depth:
             return
         if self._failed and error is None:
-            error = RolledBack(
-                "an inner block failed; let its exception pass, or give it a scope of its own"
-            )
-            kind = type(error)
-        actions, self._after_commit = self._after_commit, []
-        begun, self._begun, self._task = self._begun, None, None
-        assert begun is not None
+            error = RolledBack("an inner block failed: let its exception pass")
+        # A caller that is cancelled amid the commit must not leave it without what follows it.
+        ending = asyncio.create_task(self._end(error))
         try:
-            await begun.__aexit__(kind, error, traceback)
-        finally:
-            self._session.connection = None
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.gather(ending, return_exceptions=True)
+            raise
         if isinstance(error, RolledBack):
             raise error
-        if error is None:
-            for action in actions:
-                try:
-                    await action()
-                except Exception:
-                    logger.exception("an action after commit failed")
+
+    async def _end(self, error: BaseException | None) -> None:
+        """Commit and run what was put off, or roll back."""
+        actions, self._after_commit = self._after_commit, []
+        begun, self._begun = self._begun, None
+        assert begun is not None, "set where the depth became 1"
+        try:
+            with unavailable():
+                if error is None:
+                    await begun.__aexit__(None, None, None)
+                else:
+                    with suppress(type(error)):
+                        await begun.__aexit__(type(error), error, error.__traceback__)
+        finally:
+            self._session.connection = None
+            self._task = None
+        for action in actions if error is None else ():
+            try:
+                await action()
+            except Exception:
+                logger.exception("an action after commit failed")

@@ -1,5 +1,6 @@
-"""A bound on sign-in attempts (OWASP ASVS 5.0, 6.3.1)."""
+"""A bound on attempts to sign in, to register and to guess a password (OWASP ASVS 5.0, 6.3.1)."""
 
+import ipaddress
 import math
 import time
 
@@ -11,7 +12,7 @@ from app.auth.errors import TooManyAttempts
 from app.settings import Settings
 
 
-class SignInAttempts:
+class Attempts:
     """Counts attempts by account and by address. Each process counts for itself."""
 
     def __init__(self, settings: Settings) -> None:
@@ -22,8 +23,8 @@ class SignInAttempts:
     async def count(self, account: str, address: str) -> None:
         """Count one attempt. Raises TooManyAttempts beyond either limit."""
         for limit, *key in (
-            (self._per_address, "sign-in-address", address),
-            (self._per_account, "sign-in-account", account),
+            (self._per_address, "address", _network(address)),
+            (self._per_account, "account", account),
         ):
             if not await self._limiter.hit(limit, *key):
                 reset_time = (await self._limiter.get_window_stats(limit, *key)).reset_time
@@ -31,4 +32,13 @@ class SignInAttempts:
 
     async def forget(self, account: str) -> None:
         """Start an account's count anew: its owner is there."""
-        await self._limiter.clear(self._per_account, "sign-in-account", account)
+        await self._limiter.clear(self._per_account, "account", account)
+
+
+def _network(address: str) -> str:
+    """Return what one person has of addresses: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address

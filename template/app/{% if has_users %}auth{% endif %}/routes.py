@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
+from app.auth.address import AddressDep
 from app.auth.dependencies import AccessTokensDep, SignInDep
 from app.auth.schemas import Token
 
@@ -16,9 +17,8 @@ async def sign_in(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     sign_in: SignInDep,
     tokens: AccessTokensDep,
-    request: Request,
+    address: AddressDep,
 ) -> Token:
     """The OAuth2 password form: the e-mail address stands in `username`."""
-    address = request.client.host if request.client else "unknown"
     access_token = await sign_in(form.username, form.password, address)
     return Token(access_token=access_token, expires_in=int(tokens.lifetime.total_seconds()))

@@ -1,11 +1,12 @@
 """Signing in, and telling from a token who calls."""
 
-from app.auth.attempts import SignInAttempts
+from app.auth.attempts import Attempts
 from app.auth.errors import NotAuthenticated
 from app.auth.tokens import AccessTokens
 from app.users.models import User
 from app.users.passwords import PasswordHasher
 from app.users.repository import UserRepository
+from app.users.schemas import normalised
 
 
 class SignIn:
@@ -14,7 +15,7 @@ class SignIn:
         users: UserRepository,
         passwords: PasswordHasher,
         tokens: AccessTokens,
-        attempts: SignInAttempts,
+        attempts: Attempts,
     ) -> None:
         self.users = users
         self.passwords = passwords
@@ -27,7 +28,7 @@ class SignIn:
         Raises NotAuthenticated, the same and after the same time for an unknown user and a wrong password,
         and TooManyAttempts.
         """
-        account = email.lower()[:254]  # no address is longer, and attempts are kept by it
+        account = normalised(email)[:254]  # no address is longer, and attempts are kept by it
         await self.attempts.count(account, address)
         user = await self.users.get_by_email(account)
         right = await self.passwords.verify(password, user.password_hash if user else None)

@@ -1,5 +1,6 @@
 """Sends a Jinja2 template as a mail: over SMTP when configured, to the log in development."""
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from email.message import EmailMessage
@@ -40,7 +41,7 @@ class Mailer(ABC):
 
 
 class SmtpMailer(Mailer):
-    """Over `smtp://` with STARTTLS where the server offers it, or over `smtps://`."""
+    """Over `smtps://`, or over `smtp://` with STARTTLS: required with a password, else used if offered."""
 
     def __init__(self, sender: str, url: str) -> None:
         super().__init__(sender)
@@ -48,15 +49,18 @@ class SmtpMailer(Mailer):
 
     async def deliver(self, message: EmailMessage) -> None:
         url = self._url
-        await aiosmtplib.send(
-            message,
-            hostname=url.hostname,
-            port=url.port,
-            username=unquote(url.username) if url.username else None,
-            password=unquote(url.password) if url.password else None,
-            use_tls=url.scheme == "smtps",
-            timeout=_TIMEOUT,
-        )
+        encrypted = url.scheme == "smtps"
+        async with asyncio.timeout(_TIMEOUT):
+            await aiosmtplib.send(
+                message,
+                hostname=url.hostname,
+                port=url.port,
+                username=unquote(url.username) if url.username else None,
+                password=unquote(url.password) if url.password else None,
+                use_tls=encrypted,
+                # A password is not sent in clear, whatever the server offers.
+                start_tls=True if url.username and not encrypted else None,
+            )
 
 
 class ConsoleMailer(Mailer):

@@ -25,7 +25,10 @@ async def create_admin(settings: Settings, email: str, overrides: Sequence[Overr
         if await users.make_admin(email):
             return f"{email} is an admin now."
         password = _valid(NewPassword, _ask_password()).get_secret_value()
-        await users.register(email, password, is_admin=True)
+        if not await users.register(email, password, is_admin=True):
+            raise ValueError(
+                f"{email} was registered by somebody else meanwhile; please try again."
+            )
         return f"{email} was added as an admin."
 
 

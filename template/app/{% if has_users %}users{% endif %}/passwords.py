@@ -1,7 +1,9 @@
 """Passwords, hashed with Argon2id (RFC 9106)."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pwdlib import PasswordHash
@@ -11,6 +13,9 @@ from app.errors import Unavailable
 
 T = TypeVar("T")
 
+AT_ONCE = 2
+WAITING = 50
+
 
 class PasswordHasher:
     """Hashes off the event loop, two at a time: each takes 64 MiB and a core. At most 50 more wait."""
@@ -18,8 +23,8 @@ class PasswordHasher:
     def __init__(self, hasher: Argon2Hasher) -> None:
         self._hash = PasswordHash((hasher,))
         self._nobodys = self._hash.hash("the password of nobody")
-        self._slots = asyncio.Semaphore(2)
-        self._places = 52
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
+        self._places = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
     async def hash(self, password: str) -> str:
         """Return the hash. Raises Unavailable when too many wait."""
@@ -34,11 +39,9 @@ class PasswordHasher:
         return right and password_hash is not None
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if not self._places:
+        if not self._places.acquire(blocking=False):
             raise Unavailable("Too many people sign in at this moment.")
-        self._places -= 1
-        try:
-            async with self._slots:
-                return await asyncio.to_thread(work)
-        finally:
-            self._places += 1
+        future = self._threads.submit(work)
+        # Not when the caller goes away: the thread works on.
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(future)

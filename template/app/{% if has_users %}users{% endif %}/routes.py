@@ -5,7 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Query
 
+from app.auth.address import AddressDep
 from app.auth.current_user import CurrentUserDep
+from app.auth.dependencies import AttemptsDep
 from app.scopes import RootScopeDep
 from app.users.dependencies import UserServiceDep
 from app.users.emails import send_welcome
@@ -36,8 +38,13 @@ async def change_profile(
 
 @router.post("/profile/password", status_code=204)
 async def change_password(
-    change: PasswordChange, user: CurrentUserDep, users: UserServiceDep
+    change: PasswordChange,
+    user: CurrentUserDep,
+    users: UserServiceDep,
+    attempts: AttemptsDep,
+    address: AddressDep,
 ) -> None:
+    await attempts.count(user.email, address)
     await users.change_password(
         user, change.current_password.get_secret_value(), change.new_password.get_secret_value()
     )
@@ -50,9 +57,15 @@ async def delete_profile(user: CurrentUserDep, users: UserServiceDep) -> None:
 
 @router.post("/register", status_code=201)
 async def register(
-    registration: Register, users: UserServiceDep, tasks: BackgroundTasks, root_scope: RootScopeDep
+    registration: Register,
+    users: UserServiceDep,
+    attempts: AttemptsDep,
+    address: AddressDep,
+    tasks: BackgroundTasks,
+    root_scope: RootScopeDep,
 ) -> Registered:
     """The answer does not tell whether the address was known: a mail tells its owner."""
+    await attempts.count(registration.email, address)
     new = await users.register(registration.email, registration.password.get_secret_value())
     tasks.add_task(send_welcome, root_scope, registration.email, new=new)
     return Registered(email=registration.email)

@@ -1,15 +1,31 @@
 """What goes over the wire."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
-Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower)]
-NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=256)]
+
+def normalised(email: str) -> str:
+    """Return the one way in which an address is written here."""
+    return unicodedata.normalize("NFC", email.strip()).lower()
+
+
+def encodable(password: SecretStr) -> SecretStr:
+    """Raise ValueError for half of a surrogate pair, which JSON can carry and no hash can take."""
+    try:
+        password.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("not valid Unicode") from None
+    return password
+
+
+Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(normalised)]
+NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=256), AfterValidator(encodable)]
 """At least 12 characters and no rules of composition (OWASP ASVS 5.0, 6.2)."""
-Password = Annotated[SecretStr, Field(max_length=256)]
+Password = Annotated[SecretStr, Field(max_length=256), AfterValidator(encodable)]
 
 
 class Register(BaseModel):

@@ -22,16 +22,17 @@ class UserService:
 
     async def register(self, email: str, password: str, *, is_admin: bool = False) -> bool:
         """Add a user. Return False, after the same work, if the address is taken."""
-        user = User(
-            id=uuid7(),
-            email=email,
-            password_hash=await self.passwords.hash(password),
-            full_name=None,
-            is_admin=is_admin,
-            created_at=datetime.now(UTC),
-        )
+        password_hash = await self.passwords.hash(password)
         try:
             async with self.transaction:
+                user = User(
+                    id=uuid7(),  # made last: ids come in the order of the commits, or nearly
+                    email=email,
+                    password_hash=password_hash,
+                    full_name=None,
+                    is_admin=is_admin,
+                    created_at=datetime.now(UTC),
+                )
                 await self.users.add(user)
         except EmailTaken:
             return False

@@ -83,7 +83,7 @@ class _Visit:
         path: tuple[Any, ...] = (),
         in_singleton: bool = False,
     ) -> None:
-        here = " -> ".join(getattr(each, "__name__", str(each)) for each in (*path, wanted))
+        here = _path((*path, wanted))
         if wanted in _BUILT_IN:
             return
         if wanted in path:
@@ -93,7 +93,21 @@ class _Visit:
         if not found:
             self.faults[f"not registered: {here}"] = None
             return
-        registration = found[0]
+        self._registration(found[0], wanted, here, path, in_singleton)
+
+    def _collection(
+        self, element: Any, parent: DependencyNode, path: tuple[Any, ...], in_singleton: bool
+    ) -> None:
+        """Visit all that is registered for the elements of a `list[T]`; there may be none."""
+        for registration in self.container.find_registrations(
+            service_type=element, parent_node=parent
+        ):
+            here = _path((*path, element))
+            self._registration(registration, element, here, path, in_singleton)
+
+    def _registration(
+        self, registration: Any, wanted: Any, here: str, path: tuple[Any, ...], in_singleton: bool
+    ) -> None:
         if in_singleton and registration.lifespan is Lifespan.scoped:
             self.faults[f"a singleton would keep a scoped object: {here}"] = None
         is_singleton = registration.lifespan is Lifespan.singleton
@@ -105,11 +119,17 @@ class _Visit:
             if dependency.settings.value_factory is not default_parameter_value_factory:
                 continue
             needed = dependency.service_type
-            if dependency.default_value is EMPTY:
-                if not dependency.generic_collection_type:
-                    self.service(needed, node, (*path, wanted), is_singleton or in_singleton)
+            kept = is_singleton or in_singleton
+            if dependency.generic_collection_type:
+                self._collection(get_args(needed)[0], node, (*path, wanted), kept)
+            elif dependency.default_value is EMPTY:
+                self.service(needed, node, (*path, wanted), kept)
             # `Mailer | None = None`: the default would win over the registered Mailer.
             elif any(self.container.has_registration(each) for each in (needed, *get_args(needed))):
                 self.faults[f"a default hides what is registered: {here}({dependency.name})"] = None
         if is_singleton:
             self.singletons[wanted] = None
+
+
+def _path(types: tuple[Any, ...]) -> str:
+    return " -> ".join(getattr(each, "__name__", str(each)) for each in types)

@@ -42,7 +42,11 @@ class RootScope:
     """The app's life: its singletons, and the scopes opened from it."""
 
     def __init__(
-        self, settings: Settings, modules: Iterable[ModuleType], overrides: Sequence[Override]
+        self,
+        settings: Settings,
+        modules: Sequence[ModuleType],
+        overrides: Sequence[Override] = (),
+        replacements: dict[Provider, Provider] | None = None,
     ) -> None:
         self.settings = settings
         self.singletons: dict[Singleton, Any] = {}
@@ -52,11 +56,12 @@ class RootScope:
                 raise LookupError(
                     f"{wanted.__name__} has two providers in the `dependencies.py` files"
                 )
-        self.replacements: dict[Provider, Provider] = {
-            _provider(self.dependency_on(each.service)): _constant(each.instance)
-            for each in overrides
-        }
-        """Read in every scope; in an app this is its `dependency_overrides`."""
+        _check_singletons_have_aliases(modules, self.dependencies.values())
+        self.replacements = {} if replacements is None else replacements
+        """Of providers, for every scope; in an app its own `dependency_overrides`."""
+        for each in overrides:
+            provider = _provider(self.dependency_on(each.service))
+            self.replacements[provider] = _constant(each.instance)
 
     def dependency_on(self, wanted: type[Any]) -> params.Depends:
         """Return how `wanted` is provided. Raises LookupError if no `dependencies.py` says it."""
@@ -133,6 +138,18 @@ async def get_root_scope(connection: HTTPConnection) -> RootScope:
 
 
 RootScopeDep = Annotated[RootScope, Depends(get_root_scope)]
+
+
+def _check_singletons_have_aliases(
+    modules: Sequence[ModuleType], dependencies: Iterable[params.Depends]
+) -> None:
+    providers = {_provider(needed) for needed in dependencies}
+    for value in (value for module in modules for value in vars(module).values()):
+        if isinstance(value, Singleton) and value not in providers:
+            raise LookupError(
+                f"{_name(value)} is a singleton without an alias: "
+                f"write `...Dep = Annotated[..., Depends({_name(value)})]` below it"
+            )
 
 
 def _aliases(module: ModuleType) -> Iterator[tuple[type[Any], params.Depends]]:

@@ -3,12 +3,13 @@
 import json
 import logging
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app.application import create_app
 from app.errors import NotAllowed, NotFound, ServiceError, Unavailable
@@ -21,7 +22,10 @@ ORIGIN = "https://pages.example"
 
 
 class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     secret: int
+    id: UUID | None = None
 
 
 @pytest.fixture
@@ -53,6 +57,8 @@ def app(app: FastAPI) -> FastAPI:
     @app.get("/fails/{kind}")
     async def fails(kind: str) -> None:
         kinds = {"not-found": NotFound, "not-allowed": NotAllowed, "unavailable": Unavailable}
+        if kind == "unregistered":
+            raise HTTPException(499, "said to the caller")
         raise kinds.get(kind, ServiceError)("said to the caller")
 
     @app.get("/cached")
@@ -119,10 +125,22 @@ def test_a_validation_error_does_not_repeat_what_was_sent(sync_client: TestClien
     assert "hunter2" not in response.text
     [error] = response.json()["errors"]
     assert error["location"] == ["body", "secret"]
+    for value in ({"secret": 1, "hunter2": 1}, {"secret": 1, "id": "hunter2"}):
+        response = sync_client.post("/echo", json=value)
+        assert response.status_code == 422
+        assert "hunter2" not in response.text
+        assert "`h`" not in response.text
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"), [("not-found", 404), ("not-allowed", 403), ("unavailable", 503), ("x", 400)]
+    ("kind", "status"),
+    [
+        ("not-found", 404),
+        ("not-allowed", 403),
+        ("unavailable", 503),
+        ("x", 400),
+        ("unregistered", 499),
+    ],
 )
 def test_errors_of_services(sync_client: TestClient, kind: str, status: int) -> None:
     response = sync_client.get(f"/fails/{kind}")

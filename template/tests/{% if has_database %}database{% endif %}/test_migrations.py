@@ -1,32 +1,33 @@
 """The revisions and the tables in the code say the same."""
 
+import asyncio
 import shutil
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Column, Integer, Table, inspect
 
-from app.database import metadata, migrations
+from app.database import UtcDateTime, metadata, migrations, open_database
 from app.database.migrations import alembic_config, migrate, revise
 from app.settings import Settings
-from tests.conftest import settings_for
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path / "new" / "empty.db")
+pytestmark = pytest.mark.private_database
 
 
 def tables(settings: Settings) -> set[str]:
-    engine = create_engine(settings.database_url.replace("+aiosqlite", ""))
-    try:
-        return set(inspect(engine).get_table_names())
-    finally:
-        engine.dispose()
+    async def inspected() -> set[str]:
+        async with open_database(settings) as database, database.reading.connect() as connection:
+            return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+    return asyncio.run(inspected())
 
 
 def test_the_newest_revision_has_every_table_of_the_code(settings: Settings) -> None:
@@ -34,13 +35,13 @@ def test_the_newest_revision_has_every_table_of_the_code(settings: Settings) -> 
     assert set(metadata.tables) <= tables(settings)
 
 
-def test_up_down_and_up_again(empty: Settings) -> None:
-    migrate(empty)
-    command.downgrade(alembic_config(empty), "base")
-    assert tables(empty) == {"alembic_version"}
-    migrate(empty)
-    migrate(empty)
-    command.check(alembic_config(empty))
+def test_up_down_and_up_again(empty_settings: Settings) -> None:
+    migrate(empty_settings)
+    command.downgrade(alembic_config(empty_settings), "base")
+    assert tables(empty_settings) == {"alembic_version"}
+    migrate(empty_settings)
+    migrate(empty_settings)
+    command.check(alembic_config(empty_settings))
 
 
 @pytest.fixture
@@ -54,18 +55,24 @@ def copied_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_own_revisions_stand_on_a_branch_of_their_own(
-    settings: Settings, copied_root: Path
+    settings: Settings, copied_root: Path, request: pytest.FixtureRequest
 ) -> None:
     def own() -> list[Script]:
         scripts = ScriptDirectory.from_config(alembic_config(settings)).walk_revisions()
         return [script for script in scripts if Path(script.path).parent.name == "versions"]
 
     before = len(own())
-    for message in ("add notes", "add tags"):
-        revise(settings, message)
+    for name in ("notes", "tags"):
+        columns = Column("id", Integer, primary_key=True), Column("at", UtcDateTime)
+        request.addfinalizer(partial(metadata.remove, Table(name, metadata, *columns)))
+        revise(settings, f"add {name}")
         migrate(settings)
+        assert name in tables(settings)
     newest, second, *_ = own()
     assert len(own()) == before + 2
     assert newest.down_revision == second.revision
     assert "app" in newest.branch_labels
     command.check(alembic_config(settings))
+    for check in (["check"], ["format", "--check"]):
+        versions = str(copied_root / "migrations/versions")
+        subprocess.run([sys.executable, "-m", "ruff", *check, "--no-cache", versions], check=True)

@@ -9,6 +9,8 @@ from sqlalchemy.exc import StatementError
 from app.database import UtcDateTime, open_database, uuid7
 from app.settings import Settings
 
+pytestmark = pytest.mark.private_database
+
 moments = Table(
     "moments", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime)
 )

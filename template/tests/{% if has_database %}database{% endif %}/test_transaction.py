@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from app.database import Database, RolledBack, Session, Transaction, open_database
 from app.settings import Settings
 
+pytestmark = pytest.mark.private_database
+
 counters = Table(
     "counters", MetaData(), Column("id", Integer, primary_key=True), Column("n", Integer)
 )
@@ -148,14 +150,38 @@ async def test_outside_a_transaction_nothing_is_changed(
 async def test_a_transaction_belongs_to_one_task(
     session: Session, transaction: Transaction
 ) -> None:
-    async def join() -> None:
+    async def enter() -> None:
         async with transaction:
-            pass
+            await asyncio.sleep(0.05)
 
+    outcomes = await asyncio.gather(enter(), enter(), enter(), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), RuntimeError, RuntimeError]
     async with transaction:
         with pytest.raises(RuntimeError, match="one task"):
-            await asyncio.create_task(join())
+            await asyncio.create_task(enter())
         await add(session, 1)
+
+
+async def test_a_cancelled_commit_runs_what_follows_it(
+    database: Database, session: Session, transaction: Transaction
+) -> None:
+    """Cancelled at many moments: where the row is, the action ran, and nowhere else."""
+    ran: set[int] = set()
+
+    async def unit(number: int) -> None:
+        async def action() -> None:
+            ran.add(number)
+
+        async with transaction:
+            await add(session, number)
+            transaction.after_commit(action)
+
+    for number in range(60):
+        task = asyncio.create_task(unit(number))
+        await asyncio.sleep(number % 20 / 4000)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert set(await ids(database)) == ran
 
 
 async def test_a_cancelled_transaction_is_rolled_back(
@@ -178,28 +204,30 @@ async def test_a_cancelled_transaction_is_rolled_back(
 
 
 async def test_no_concurrent_update_is_lost_and_no_concurrent_read_fails(
-    database: Database,
+    settings: Settings, database: Database
 ) -> None:
-    """Real commits, 150 read-modify-writes by ten at a time, and readers beside them."""
+    """Real commits: 150 read-modify-writes on two databases, as two workers have them, and readers beside them."""
     async with database.writing.begin() as connection:
         await connection.execute(insert(counters), {"id": 1, "n": 0})
 
-    async def increment() -> None:
+    async def increment(database: Database) -> None:
         session = Session(database)
         async with Transaction(session):
             n = (await session.execute(select(counters.c.n).with_for_update())).scalar_one()
             await asyncio.sleep(0)
             await session.execute(update(counters).values(n=n + 1))
 
-    async def work() -> None:
+    async def work(database: Database) -> None:
         for _ in range(15):
-            await increment()
+            await increment(database)
 
     async def read() -> None:
         for _ in range(30):
             await Session(database).execute(select(counters))
 
-    await asyncio.gather(*(work() for _ in range(10)), *(read() for _ in range(10)))
+    async with open_database(settings) as other:
+        workers = [work(each) for each in (database, other) for _ in range(5)]
+        await asyncio.gather(*workers, *(read() for _ in range(10)))
     assert (await Session(database).execute(select(counters.c.n))).scalar_one() == 150
 
 

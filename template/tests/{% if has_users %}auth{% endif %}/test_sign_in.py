@@ -8,6 +8,8 @@ from httpx2 import AsyncClient
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.application import create_app
+from app.auth.attempts import Attempts
+from app.auth.errors import TooManyAttempts
 from app.mail import Mailer
 from app.overrides import Override, override
 from app.settings import Settings
@@ -68,7 +70,7 @@ async def test_both_take_the_time_of_a_hash(settings: Settings) -> None:
 
 @pytest.fixture
 def strict(settings: Settings) -> Settings:
-    limits = {"sign_in_limit_per_account": "3/minute", "sign_in_limit_per_address": "5/minute"}
+    limits = {"sign_in_limit_per_account": "4/minute", "sign_in_limit_per_address": "12/minute"}
     return GivenSettings(**{**settings.model_dump(), **limits})
 
 
@@ -85,10 +87,10 @@ async def test_attempts_are_limited_per_account(strict_app: FastAPI) -> None:
             assert (await client.post("/token", data=form)).status_code == 401
         await ada.sign_in(client)  # the right password starts the count anew
         statuses = []
-        for email in ("Ada@example.com", "ada@Example.com", "ada@example.com"):
+        for email in ["Ada@example.com", "ada@Example.com"] * 2 + ["ada@example.com"]:
             response = await client.post("/token", data={"username": email, "password": "wrong"})
             statuses.append(response.status_code)
-        assert statuses == [401, 401, 429]
+        assert statuses == [401] * 4 + [429]
         assert 1 <= int(response.headers["Retry-After"]) <= 60
 
 
@@ -96,6 +98,15 @@ async def test_attempts_are_limited_per_address(strict_app: FastAPI) -> None:
     async with open_client(strict_app) as client:
         statuses = [
             (await client.post("/token", data={"username": f"{n}@x.example", "password": "x"}))
-            for n in range(6)
+            for n in range(13)
         ]
-        assert [response.status_code for response in statuses] == [401] * 5 + [429]
+        assert [response.status_code for response in statuses] == [401] * 12 + [429]
+
+
+async def test_an_ipv6_network_counts_as_one_address(strict: Settings) -> None:
+    attempts = Attempts(strict)
+    for number in range(12):
+        await attempts.count(f"{number}@example.com", f"2001:db8::{number}")
+    with pytest.raises(TooManyAttempts):
+        await attempts.count("12@example.com", "2001:db8::ffff")
+    await attempts.count("12@example.com", "2001:db8:0:1::1")

@@ -52,6 +52,18 @@ async def test_the_password_can_be_changed_by_who_knows_it(
     assert (await authenticated_client.post("/token", data=form)).status_code == 401
 
 
+async def test_guesses_at_the_current_password_are_limited(
+    authenticated_client: AsyncClient,
+) -> None:
+    change = {"current_password": "a guess", "new_password": "another long password"}
+    statuses = [
+        (await authenticated_client.post("/profile/password", json=change)).status_code
+        for _ in range(11)
+    ]
+    assert set(statuses[:9]) == {403}
+    assert statuses[-1] == 429
+
+
 async def test_a_deleted_user_is_gone(authenticated_client: AsyncClient, ada: Person) -> None:
     assert (await authenticated_client.delete("/profile")).status_code == 204
     assert (await authenticated_client.get("/profile")).status_code == 401

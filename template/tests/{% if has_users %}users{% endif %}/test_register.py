@@ -96,6 +96,29 @@ async def test_the_mail_leaves_after_the_commit(
     assert seen == [True]
 
 
+async def test_half_a_surrogate_pair_is_no_password(authenticated_client: AsyncClient) -> None:
+    half = r'"\ud800aaaaaaaaaaaaaaaa"'
+    headers = {"Content-Type": "application/json"}
+    for path, body in [
+        ("/register", f'{{"email": "x@example.com", "password": {half}}}'),
+        ("/profile/password", f'{{"current_password": {half}, "new_password": {half}}}'),
+    ]:
+        response = await authenticated_client.post(path, content=body, headers=headers)
+        assert response.status_code == 422
+
+
+async def test_registrations_are_limited_per_account(client: AsyncClient, ada: Person) -> None:
+    form = {"email": ada.email, "password": PASSWORD}
+    statuses = [(await client.post("/register", json=form)).status_code for _ in range(11)]
+    assert statuses[-1] == 429
+
+
+async def test_an_address_may_be_written_in_two_ways(client: AsyncClient) -> None:
+    await register(client, "zoe\u0301@example.com")
+    form = {"username": " ZO\u00c9@example.com", "password": PASSWORD}
+    assert (await client.post("/token", data=form)).status_code == 200
+
+
 @pytest.mark.parametrize("error", ["exception", "http"])
 async def test_a_failed_request_leaves_no_row(app: FastAPI, settings: Settings, error: str) -> None:
     from fastapi import HTTPException

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from clean_ioc import Lifespan
 
-from app.auth.attempts import SignInAttempts
+from app.auth.attempts import Attempts
 from app.auth.service import Authenticator, SignIn
 from app.auth.tokens import AccessTokens
 from app.graph import AppContainer
@@ -13,11 +13,12 @@ from app.scopes import Resolve
 
 def register(container: AppContainer) -> None:
     container.register(AccessTokens, lifespan=Lifespan.singleton)
-    container.register(SignInAttempts, lifespan=Lifespan.singleton)
+    container.register(Attempts, lifespan=Lifespan.singleton)
     container.register(SignIn, lifespan=Lifespan.scoped)
     container.register(Authenticator, lifespan=Lifespan.scoped)
 
 
 AccessTokensDep = Annotated[AccessTokens, Resolve(AccessTokens)]
+AttemptsDep = Annotated[Attempts, Resolve(Attempts)]
 SignInDep = Annotated[SignIn, Resolve(SignIn)]
 AuthenticatorDep = Annotated[Authenticator, Resolve(Authenticator)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.auth.attempts import SignInAttempts
+from app.auth.attempts import Attempts
 from app.auth.service import Authenticator, SignIn
 from app.auth.tokens import AccessTokens
 from app.scopes import singleton
@@ -21,18 +21,18 @@ AccessTokensDep = Annotated[AccessTokens, Depends(get_access_tokens)]
 
 
 @singleton
-async def get_sign_in_attempts(settings: SettingsDep) -> SignInAttempts:
-    return SignInAttempts(settings)
+async def get_attempts(settings: SettingsDep) -> Attempts:
+    return Attempts(settings)
 
 
-SignInAttemptsDep = Annotated[SignInAttempts, Depends(get_sign_in_attempts)]
+AttemptsDep = Annotated[Attempts, Depends(get_attempts)]
 
 
 async def get_sign_in(
     users: UserRepositoryDep,
     passwords: PasswordHasherDep,
     tokens: AccessTokensDep,
-    attempts: SignInAttemptsDep,
+    attempts: AttemptsDep,
 ) -> SignIn:
     return SignIn(users, passwords, tokens, attempts)
 

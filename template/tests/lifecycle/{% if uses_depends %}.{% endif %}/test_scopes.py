@@ -11,7 +11,7 @@ from httpx2 import AsyncClient
 from app.application import create_app
 from app.scopes import RootScope, RootScopeDep, singleton
 from app.settings import Settings
-from app.wiring import get_settings
+from app.wiring import HttpClientDep, get_settings
 from tests.helpers import open_client
 
 events: list[str] = []
@@ -151,6 +151,24 @@ async def test_dependency_overrides_work_as_everybody_knows_them(
     app.dependency_overrides.clear()
     async with open_client(app) as client:
         assert (await client.get("/log-levels")).json() == ["INFO", "INFO"]
+
+
+async def test_singletons_are_made_from_what_is_overridden(settings: Settings) -> None:
+    app = create_app(settings)
+    other = settings.model_copy(update={"http_timeout": 1.5})
+
+    @app.get("/timeout")
+    async def timeout(http_client: HttpClientDep) -> float | None:
+        return http_client.timeout.read
+
+    app.dependency_overrides[get_settings] = lambda: other
+    async with open_client(app) as client:
+        assert (await client.get("/timeout")).json() == 1.5
+
+
+def test_a_singleton_needs_an_alias(settings: Settings) -> None:
+    with pytest.raises(LookupError, match=r"Depends\(get_pool\)"):
+        RootScope(settings, [module(get_pool=get_pool)])
 
 
 async def test_a_mounted_app_finds_the_root_scope(settings: Settings) -> None:

@@ -6,7 +6,15 @@ reads have an engine of their own, without transactions.
 """
 
 from pathlib import Path
-from sqlite3 import SQLITE_BUSY, SQLITE_LOCKED, Connection, OperationalError
+from sqlite3 import (
+    SQLITE_BUSY,
+    SQLITE_CANTOPEN,
+    SQLITE_FULL,
+    SQLITE_IOERR,
+    SQLITE_LOCKED,
+    Connection,
+    OperationalError,
+)
 from typing import Any
 
 from sqlalchemy import event, make_url
@@ -21,6 +29,7 @@ def create_engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
     url = make_url(settings.database_url)
     Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
     options = {
+        "hide_parameters": True,  # errors are logged, and a parameter may be a password's hash
         "connect_args": {"timeout": settings.database_timeout},
         "pool_timeout": settings.database_timeout,
     }
@@ -78,8 +87,6 @@ def _execute(connection: Connection, *statements: str) -> None:
 
 
 def is_unavailable(error: DBAPIError) -> bool:
-    """Tell whether trying again may help: another process held the lock for too long."""
-    return isinstance(error.orig, OperationalError) and error.orig.sqlite_errorcode & 0xFF in (
-        SQLITE_BUSY,
-        SQLITE_LOCKED,
-    )
+    """Tell whether trying again may help: the lock was held for too long, or the disk gave out."""
+    codes = (SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CANTOPEN, SQLITE_FULL, SQLITE_IOERR)
+    return isinstance(error.orig, OperationalError) and error.orig.sqlite_errorcode & 0xFF in codes

@@ -6,9 +6,6 @@ from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 
 from app.about import DESCRIPTION, TITLE, VERSION
-{% if has_database %}
-from app.database import add_database_handlers
-{% endif %}
 from app.overrides import Override
 from app.settings import Settings
 from app.slices import slice_modules
@@ -49,9 +46,6 @@ def create_app(settings: Settings | None = None, overrides: Sequence[Override] =
         ],
     )
     add_problem_handlers(app)
-{% if has_database %}
-    add_database_handlers(app)
-{% endif %}
     app.include_router(health.router)
     for routes in slice_modules("routes"):
         app.include_router(routes.router)

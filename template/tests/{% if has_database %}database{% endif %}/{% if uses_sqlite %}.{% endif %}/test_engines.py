@@ -1,0 +1,42 @@
+"""What makes SQLite lose no update."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.database import open_database
+from app.database.engines import create_engines
+from app.settings import Settings
+
+
+async def pragma(engine: AsyncEngine, name: str) -> object:
+    async with engine.connect() as connection:
+        return (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
+
+
+async def test_connections_are_set_up(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        assert await pragma(database.writing, "journal_mode") == "wal"
+        assert await pragma(database.writing, "foreign_keys") == 1
+        assert await pragma(database.reading, "query_only") == 1
+        for engine in (database.reading, database.writing):
+            assert await pragma(engine, "busy_timeout") == settings.database_timeout * 1000
+
+
+async def test_a_transaction_holds_the_lock_from_its_first_moment(settings: Settings) -> None:
+    """A deferred one would read first and fail, or lose an update, when it comes to write."""
+    impatient = settings.model_copy(update={"database_timeout": 0.1})
+    _, other = create_engines(impatient)
+    async with open_database(settings) as database, database.writing.begin():
+        with pytest.raises(DBAPIError, match="locked"):
+            async with other.begin():
+                pass
+    await other.dispose()
+
+
+async def test_an_error_does_not_show_its_parameters(settings: Settings) -> None:
+    async with open_database(settings) as database, database.reading.connect() as connection:
+        with pytest.raises(DBAPIError) as raised:
+            await connection.execute(text("SELECT * FROM nowhere WHERE a = :a"), {"a": "hash"})
+        assert "hash" not in str(raised.value)

