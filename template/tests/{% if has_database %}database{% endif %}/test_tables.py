@@ -9,8 +9,6 @@ from sqlalchemy.exc import StatementError
 from app.database import UtcDateTime, open_database, uuid7
 from app.settings import Settings
 
-pytestmark = pytest.mark.private_database
-
 moments = Table(
     "moments", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime)
 )
@@ -18,8 +16,8 @@ moments = Table(
 
 async def test_moments_come_back_aware_and_in_utc(settings: Settings) -> None:
     local = datetime(2026, 3, 29, 1, 30, tzinfo=timezone(timedelta(hours=5)))
-    async with open_database(settings) as database, database.writing.begin() as connection:
-        await connection.run_sync(moments.metadata.create_all)
+    async with open_database(settings) as database, database.writing.connect() as connection:
+        await connection.run_sync(moments.metadata.create_all)  # rolled back at the end
         await connection.execute(insert(moments), [{"id": 1, "at": local}, {"id": 2, "at": None}])
         [first, second] = (await connection.execute(select(moments.c.at).order_by("id"))).scalars()
         assert first == local

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text, update
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.database import Database, RolledBack, Session, Transaction, open_database
 from app.settings import Settings
 
-pytestmark = pytest.mark.private_database
-
-counters = Table(
-    "counters", MetaData(), Column("id", Integer, primary_key=True), Column("n", Integer)
+tables = MetaData()
+counters = Table("counters", tables, Column("id", Integer, primary_key=True), Column("n", Integer))
+children = Table(
+    "children",
+    tables,
+    Column("id", Integer, primary_key=True),
+    Column("parent", ForeignKey(counters.c.id, deferrable=True, initially="DEFERRED")),
 )
 
 
@@ -21,8 +24,10 @@ counters = Table(
 async def database(settings: Settings) -> AsyncIterator[Database]:
     async with open_database(settings) as database:
         async with database.writing.begin() as connection:
-            await connection.run_sync(counters.metadata.create_all)
+            await connection.run_sync(tables.create_all)
         yield database
+        async with database.writing.begin() as connection:
+            await connection.run_sync(tables.drop_all)
 
 
 @pytest.fixture
@@ -122,18 +127,10 @@ async def test_actions_run_after_the_commit_and_only_then(
 async def test_a_failed_commit_is_an_error_and_leaves_nothing(
     database: Database, session: Session, transaction: Transaction
 ) -> None:
-    async with database.writing.begin() as connection:
-        await connection.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
-        await connection.execute(
-            text(
-                "CREATE TABLE children (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL"
-                " REFERENCES parents DEFERRABLE INITIALLY DEFERRED)"
-            )
-        )
     with pytest.raises(DBAPIError):
         async with transaction:
             await add(session, 1)
-            await session.execute(text("INSERT INTO children VALUES (1, 99)"))
+            await session.execute(insert(children), {"id": 1, "parent": 99})
     assert await ids(database) == []
 
 

@@ -13,12 +13,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from devservers.postgresql import NoPostgreSQL, running
 from sqlalchemy import URL, delete, make_url
 
 from app.database import metadata
 from app.database.migrations import migrate
 from app.settings import Settings
+from devservers.postgresql import NoPostgreSQL, running
 from tests.helpers import GivenSettings
 
 

@@ -10,8 +10,6 @@ from app.database import Database, DatabaseUnavailable, Session, Transaction, op
 from app.settings import Settings
 from tests.helpers import GivenSettings
 
-pytestmark = pytest.mark.private_database
-
 
 async def show(session: Session, name: str) -> str:
     return str((await session.execute(text(f"SHOW {name}"))).scalar_one())

@@ -1,0 +1,115 @@
+"""A PostgreSQL server for the template's own tests: the one that rendered projects start."""
+
+import asyncio
+import importlib.util
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import ModuleType
+from uuid import uuid4
+
+import asyncpg
+
+from tests.variants import ROOT
+
+SOURCE = ROOT / "template/{% if uses_postgresql %}devservers{% endif %}/postgresql.py"
+
+
+def load() -> ModuleType:
+    """Return the module that rendered projects have."""
+    spec = importlib.util.spec_from_file_location("devservers_postgresql", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Yield the URL of a server that is gone afterwards."""
+    with load().running(folder, keep=False) as url:
+        yield url
+
+
+def forget(folder: Path) -> None:
+    """Remove what a development server keeps, which for root lies elsewhere."""
+    server = load()._Server(folder, keep=True)
+    shutil.rmtree(server.home, ignore_errors=True)
+    shutil.rmtree(server.socket, ignore_errors=True)
+
+
+def execute(url: str, statement: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+def new_database(server_url: str) -> str:
+    """Return the URL of an empty database on a server."""
+    name = f"test_{uuid4().hex}"
+    execute(server_url, f"CREATE DATABASE {name}")
+    return server_url.replace("/postgres?", f"/{name}?")
+
+
+class Proxy:
+    """A TCP proxy in front of a server's Unix socket that can cut or swallow what passes."""
+
+    def __init__(self, url: str) -> None:
+        self.socket = url.partition("?host=")[2] + "/.s.PGSQL.5432"
+        self.passing = asyncio.Event()
+        self.passing.set()
+        self.writers: set[asyncio.StreamWriter] = set()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        """Yield the port."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            self.cut()
+
+    def swallow(self) -> None:
+        """Let nothing pass, either way, and close nothing: a network that is partitioned."""
+        self.passing.clear()
+
+    def heal(self) -> None:
+        self.passing.set()
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for writer in self.writers:
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.passing.wait()
+        try:
+            other_reader, other_writer = await asyncio.open_unix_connection(self.socket)
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = {writer, other_writer}
+        self.writers |= pair
+        await asyncio.gather(
+            self._pass(reader, other_writer),
+            self._pass(other_reader, writer),
+            return_exceptions=True,
+        )
+        self.writers -= pair
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                await self.passing.wait()
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()

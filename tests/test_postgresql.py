@@ -1,0 +1,309 @@
+"""Faults of a real PostgreSQL under a real service, and the server that development starts."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx2
+import pytest
+
+from tests import postgresql
+from tests.conftest import Rendered, as_parameter
+from tests.postgresql import Proxy, load, new_database
+from tests.projects import render, run
+from tests.servers import Service, start
+from tests.variants import Answers, all_variants, with_answer
+
+KEY = "a key for tests that guards nothing at all"
+PASSWORD = "correct horse battery"
+SERVE = ("uv", "run", "python", "-m", "app", "serve")
+VARIANTS = [
+    as_parameter(variant)
+    for variant in with_answer(all_variants(), database="postgresql", examples=False)
+]
+for_both_lifecycles = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
+
+
+@asynccontextmanager
+async def signed_in(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
+    """Yield a client of a service, signed in as somebody new."""
+    async with httpx2.AsyncClient(base_url=service.url, timeout=30) as client:
+        email = f"{time.time_ns()}@example.com"
+        await client.post("/register", json={"email": email, "password": PASSWORD})
+        form = {"username": email, "password": PASSWORD}
+        token = (await client.post("/token", data=form)).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+async def timed(request: Callable[[], object]) -> tuple[int, float]:
+    """Return the status of a request, and the seconds it took."""
+    started = time.monotonic()
+    response = await request()  # type: ignore[misc]
+    return response.status_code, time.monotonic() - started
+
+
+@for_both_lifecycles
+def test_a_restarted_server_is_met_by_503_and_then_recovered_from(
+    installed: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    """Under traffic: never a 500, never a hang, and back by itself."""
+    project = installed(**variant)
+    folder = tmp_path / "postgresql"
+    with load().running(folder, keep=True) as server_url:
+        server = load()._Server(folder, keep=True)
+        server.binaries = load()._binaries(server.data, as_root=os.geteuid() == 0)
+        url = new_database(server_url)
+        settings = {"SECRET_KEY": KEY, "DATABASE_URL": url}
+        run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+        with start(project, *SERVE, settings=settings) as service:
+
+            async def traffic() -> list[tuple[int, float]]:
+                seen: list[tuple[int, float]] = []
+                async with signed_in(service) as client:
+                    done = False
+
+                    async def get() -> httpx2.Response:
+                        return await client.get("/profile")
+
+                    async def patch() -> httpx2.Response:
+                        return await client.patch("/profile", json={"full_name": "x"})
+
+                    async def ask(change: bool) -> None:
+                        while not done:
+                            seen.append(await timed(patch if change else get))
+                            await asyncio.sleep(0.01)
+
+                    tasks = [asyncio.create_task(ask(number % 2 == 0)) for number in range(8)]
+                    await asyncio.sleep(1)
+                    for mode in ("immediate", "fast"):
+                        await asyncio.to_thread(server._run, "pg_ctl", "stop", "-w", "-m", mode)
+                        await asyncio.sleep(0.5)
+                        await asyncio.to_thread(server.start)
+                        await asyncio.sleep(1.5)
+                    done = True
+                    await asyncio.gather(*tasks)
+                    for _ in range(20):
+                        assert (await client.get("/profile")).status_code == 200
+                        assert (await client.patch("/profile", json={})).status_code == 200
+                return seen
+
+            seen = asyncio.run(traffic())
+            service.stop()
+        assert {status for status, _ in seen} == {200, 503}
+        assert max(seconds for _, seconds in seen) < 15
+    postgresql.forget(folder)
+
+
+@for_both_lifecycles
+def test_a_partitioned_network_is_noticed_in_time(
+    installed: Rendered, variant: Answers, server_url: str
+) -> None:
+    project = installed(**variant)
+    url = new_database(server_url)
+    database = url.partition("?")[0].rpartition("/")[2]
+    settings = {"SECRET_KEY": KEY, "DATABASE_URL": url}
+    run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+
+    async def partition() -> None:
+        proxy = Proxy(url)
+        async with proxy.listening() as port:
+            settings["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{port}/{database}"
+            settings["DATABASE_COMMAND_TIMEOUT"] = "1"
+            settings["DATABASE_CONNECT_TIMEOUT"] = "1"
+            context = start(project, *SERVE, settings=settings)
+            service = await asyncio.to_thread(context.__enter__)
+            try:
+                async with signed_in(service) as client:
+                    assert (await client.get("/readyz")).status_code == 200
+                    proxy.swallow()
+                    status, seconds = await timed(lambda: client.get("/profile"))
+                    assert (status, seconds < 9) == (503, True), seconds
+                    status, seconds = await timed(
+                        lambda: client.patch("/profile", json={"full_name": "x"})
+                    )
+                    assert (status, seconds < 9) == (503, True), seconds
+                    status, seconds = await timed(lambda: client.get("/readyz"))
+                    assert (status, seconds < 6) == (503, True), seconds
+                    status, seconds = await timed(lambda: client.get("/livez"))
+                    assert (status, seconds < 1) == (200, True), seconds
+                    proxy.heal()
+                    await asyncio.sleep(0.5)
+                    for _ in range(3):
+                        assert (await client.get("/profile")).status_code == 200
+                    proxy.cut()
+                    for _ in range(3):
+                        assert (await client.get("/profile")).status_code == 200
+            finally:
+                await asyncio.to_thread(context.__exit__, None, None, None)
+
+    asyncio.run(partition())
+
+
+@for_both_lifecycles
+def test_an_exhausted_pool_and_a_held_table_are_503(
+    installed: Rendered, variant: Answers, server_url: str
+) -> None:
+    project = installed(**variant)
+    url = new_database(server_url)
+    settings = {"SECRET_KEY": KEY, "DATABASE_URL": url}
+    run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+    small = {"DATABASE_POOL_SIZE": "2", "DATABASE_MAX_OVERFLOW": "0", "DATABASE_POOL_TIMEOUT": "1"}
+    with start(project, *SERVE, settings={**settings, **small}) as service:
+
+        async def hold() -> None:
+            async with signed_in(service) as client:
+                connection = await asyncpg.connect(url)
+                async with connection.transaction():
+                    await connection.execute("LOCK TABLE users IN EXCLUSIVE MODE")
+                    change = [
+                        timed(lambda: client.patch("/profile", json={"full_name": "x"}))
+                        for _ in range(12)
+                    ]
+                    answers = await asyncio.gather(*change)
+                    assert {status for status, _ in answers} == {503}
+                    assert max(seconds for _, seconds in answers) < 9
+                    response = await client.patch("/profile", json={"full_name": "x"})
+                    assert response.headers["Retry-After"] == "1"
+                    assert (await client.get("/profile")).status_code == 200  # reads go on
+                await connection.close()
+                assert (await client.patch("/profile", json={"full_name": "x"})).status_code == 200
+
+        asyncio.run(hold())
+        service.stop()
+
+
+@pytest.mark.parametrize("variant", VARIANTS[:1], indirect=True)
+def test_the_development_server_is_kept_and_shared(
+    template: Path, tmp_path: Path, variant: Answers
+) -> None:
+    """Two at once use one server; what was written is there the next day."""
+    project = render(template, tmp_path / "p", **variant)
+    dev = ("uv", "run", "dev.py")
+    with start(project, *dev) as first, start(project, *dev) as second:
+        form = {"email": "ada@example.com", "password": PASSWORD}
+        assert httpx2.post(f"{first.url}/register", json=form).status_code == 201
+        assert "DATABASE_URL" in first.log.read_text()
+        first.stop()
+        credentials = {"username": "ada@example.com", "password": PASSWORD}
+        answer = httpx2.post(f"{second.url}/token", data=credentials)
+        assert answer.status_code == 200  # the server stayed for the second
+        second.stop()
+    admin = run(project, *dev, "create-admin", "ada@example.com")
+    assert "is an admin now" in admin  # without a URL, and with no server running
+    server = load()._Server(project / "data/postgresql", keep=True)
+    assert not (server.data / "postmaster.pid").exists()  # and left with it
+    with start(project, "uv", "run", "dev.py") as third:
+        assert httpx2.post(f"{third.url}/token", data=credentials).status_code == 200
+        third.stop()
+    postgresql.forget(project / "data/postgresql")
+
+
+def test_a_server_starts_from_the_wheel_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load()
+    monkeypatch.setattr(module, "_local_binaries", lambda: iter(()))
+    with module.running(tmp_path / "postgresql", keep=False) as url:
+        postgresql.execute(url, "SELECT 1")
+    assert not (tmp_path / "postgresql/data").exists()
+
+
+def test_without_binaries_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load()
+    monkeypatch.setattr(module, "_local_binaries", lambda: iter(()))
+    monkeypatch.setattr(module, "_wheel_binaries", lambda *, as_root: iter(()))
+    with (
+        pytest.raises(module.NoPostgreSQL, match=r"(?s)set \{variable\} .*docker run"),
+        module.running(tmp_path / "postgresql", keep=True),
+    ):
+        pass
+    postgresql.forget(tmp_path / "postgresql")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="everybody else is a normal user anyway")
+def test_a_normal_user_may_start_one() -> None:
+    """With the system's own Python: a normal user may not enter root's."""
+    python = shutil.which("python3", path="/usr/bin")
+    assert python is not None
+    nobody = pwd.getpwnam("nobody")
+    folder = Path(f"/tmp/normal-user-{os.getpid()}")  # noqa: S108
+    folder.mkdir(mode=0o700)
+    shutil.copy(postgresql.SOURCE, folder / "postgresql.py")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    code = (
+        "from pathlib import Path; from postgresql import running\n"
+        "with running(Path('data').absolute(), keep=False) as url: print(url)"
+    )
+    module = load()
+    binaries = module._binaries(folder / "data", as_root=True)
+    try:
+        done = subprocess.run(
+            [python, "-B", "-c", code],
+            cwd=folder,
+            env={"PATH": f"{binaries}:/usr/bin:/bin"},
+            user=nobody.pw_uid,
+            group=nobody.pw_gid,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("postgresql://")
+        assert not (folder / "data/data").exists()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("variant", VARIANTS[:1], indirect=True)
+def test_the_suite_runs_on_a_given_server_and_leaves_it_as_it_was(
+    installed: Rendered, variant: Answers, server_url: str
+) -> None:
+    """With two workers; in databases that it makes and drops, and in no other."""
+    project = installed(**variant)
+    mine = new_database(server_url)
+    postgresql.execute(mine, "CREATE TABLE users (precious INTEGER)")
+    postgresql.execute(mine, "INSERT INTO users VALUES (1)")
+    before = databases(server_url)
+    run(
+        project,
+        *(
+            "uv",
+            "run",
+            "--with",
+            "pytest-xdist",
+            "pytest",
+            "-n",
+            "2",
+            "tests/users",
+            "tests/database",
+        ),
+        settings={"TEST_DATABASE_URL": mine},
+    )
+    assert databases(server_url) == before
+    assert fetch(mine, "SELECT precious FROM users") == [1]
+
+
+def fetch(url: str, query: str) -> list[object]:
+    async def run() -> list[object]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [row[0] for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def databases(url: str) -> set[object]:
+    return set(fetch(url, "SELECT datname FROM pg_database"))
