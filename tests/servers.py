@@ -1,11 +1,12 @@
 """Rendered services as real processes on real sockets."""
 
+import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,15 +54,16 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     service = Service(process, f"http://127.0.0.1:{port}", log)
     try:
         wait_until_live(service, timeout)
         yield service
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # also what `uv run` would leave behind
+        process.wait()
         log.unlink()
 
 

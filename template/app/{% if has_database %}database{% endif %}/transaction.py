@@ -92,7 +92,10 @@ class Transaction:
         assert begun is not None, "set where the depth became 1"
         try:
             with unavailable():
-                await begun.__aexit__(error and type(error), error, error and error.__traceback__)
+                if error is None:
+                    await begun.__aexit__(None, None, None)
+                else:
+                    await begun.__aexit__(type(error), error, error.__traceback__)
         finally:
             self._session.connection = None
             self._task = None

@@ -181,6 +181,37 @@ async def test_a_cancelled_commit_runs_what_follows_it(
     assert set(await ids(database)) == ran
 
 
+async def test_a_cancelled_caller_does_not_stop_what_follows_the_commit(
+    database: Database, session: Session, transaction: Transaction
+) -> None:
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    ran: list[str] = []
+
+    async def first() -> None:
+        reached.set()
+        await go_on.wait()
+        ran.append("first")
+
+    async def second() -> None:
+        ran.append("second")
+
+    async def unit() -> None:
+        async with transaction:
+            await add(session, 1)
+            transaction.after_commit(first)
+            transaction.after_commit(second)
+
+    task = asyncio.create_task(unit())
+    await reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ran == ["first", "second"]
+    assert await ids(database) == [1]
+
+
 async def test_a_cancelled_transaction_is_rolled_back(
     database: Database, session: Session, transaction: Transaction
 ) -> None:

@@ -50,7 +50,7 @@ async def test_a_wrong_password_and_an_unknown_user_look_alike(
 
 
 async def test_both_take_the_time_of_a_hash(settings: Settings) -> None:
-    hasher = PasswordHasher(Argon2Hasher(time_cost=2, memory_cost=32 * 1024, parallelism=1))
+    hasher = PasswordHasher(Argon2Hasher(time_cost=1, memory_cost=16 * 1024, parallelism=1))
     app = create_app(settings, [override(PasswordHasher, hasher), override(Mailer, Outbox())])
 
     async with open_client(app) as client:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from aiosmtplib import SMTPException
 
 from app.mail import ConsoleMailer, SmtpMailer, open_mailer
 from app.settings import Settings
@@ -18,6 +20,12 @@ class Received:
 
     def __init__(self) -> None:
         self.envelopes: list[Any] = []
+        self.passwords: list[Any] = []
+
+    def authenticate(self, *arguments: Any) -> AuthResult:
+        """Take any password, in clear too."""
+        self.passwords.append(arguments[-1])
+        return AuthResult(success=True)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         self.envelopes.append(envelope)
@@ -33,7 +41,13 @@ def received() -> Received:
 def smtp_url(received: Received) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    controller = Controller(received, hostname="127.0.0.1", port=port)
+    controller = Controller(
+        received,
+        hostname="127.0.0.1",
+        port=port,
+        auth_require_tls=False,
+        authenticator=received.authenticate,
+    )
     controller.start()
     yield f"smtp://127.0.0.1:{port}"
     controller.stop()
@@ -50,6 +64,14 @@ async def test_a_mail_reaches_a_real_server(
     assert (envelope.mail_from, envelope.rcpt_tos) == ("us@example.com", ["ada@example.com"])
     assert b"Subject: Welcome to" in envelope.content
     assert b"your account is ready" in envelope.content
+
+
+async def test_a_password_is_not_sent_in_clear(smtp_url: str, received: Received) -> None:
+    """The server offers no STARTTLS, or somebody took the offer away."""
+    mailer = SmtpMailer("us@example.com", smtp_url.replace("://", "://user:password@"))
+    with pytest.raises(SMTPException, match="STARTTLS"):
+        await mailer.send("ada@example.com", "welcome")
+    assert received.passwords == []
 
 
 async def test_in_development_it_is_written_to_the_log(

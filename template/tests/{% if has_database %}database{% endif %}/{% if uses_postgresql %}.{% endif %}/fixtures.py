@@ -29,18 +29,31 @@ def settings_for(url: URL) -> Settings:
     )
 
 
-def execute(url: URL, *statements: str) -> None:
-    """Run statements, each in a transaction of its own."""
+class Connection:
+    """A connection for plain functions, kept open: a new one for each test would take longer than the test."""
 
-    async def run() -> None:
-        connection = await asyncpg.connect(url.render_as_string(hide_password=False))
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
+    def __init__(self, url: URL) -> None:
+        self._runner = asyncio.Runner()
+        self._connection = self._runner.run(
+            asyncpg.connect(url.render_as_string(hide_password=False))
+        )
 
-    asyncio.run(run())
+    def execute(self, *statements: str) -> None:
+        for statement in statements:
+            self._runner.run(self._connection.execute(statement))
+
+    def close(self) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
+
+
+@contextmanager
+def connected(url: URL) -> Iterator[Connection]:
+    connection = Connection(url)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -59,44 +72,54 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
         pytest.fail(str(error).format(variable="TEST_DATABASE_URL"))
 
 
+@pytest.fixture(scope="session")
+def server(server_url: URL) -> Iterator[Connection]:
+    with connected(server_url) as connection:
+        yield connection
+
+
 @contextmanager
-def made(server_url: URL, template: str = "template1") -> Iterator[URL]:
+def made(server: Connection, server_url: URL, template: str = "template1") -> Iterator[URL]:
     """Make a database; drop it at the end."""
     name = f"test_{uuid4().hex}"
-    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield server_url.set(database=name)
     finally:
-        execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
-def migrated(server_url: URL) -> Iterator[str]:
+def migrated(server: Connection, server_url: URL) -> Iterator[str]:
     """The name of a database at the newest revision, to clone."""
-    with made(server_url) as url:
+    with made(server, server_url) as url:
         migrate(settings_for(url))
         yield str(url.database)
 
 
 @pytest.fixture(scope="session")
-def shared_database(server_url: URL, migrated: str) -> Iterator[URL]:
-    with made(server_url, migrated) as url:
-        yield url
+def shared_database(
+    server: Connection, server_url: URL, migrated: str
+) -> Iterator[tuple[URL, Connection]]:
+    with made(server, server_url, migrated) as url, connected(url) as connection:
+        yield url, connection
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, server_url: URL, migrated: str) -> Iterator[Settings]:
+def settings(
+    request: pytest.FixtureRequest, server: Connection, server_url: URL, migrated: str
+) -> Iterator[Settings]:
     if request.node.get_closest_marker("private_database"):
-        with made(server_url, migrated) as url:
+        with made(server, server_url, migrated) as url:
             yield settings_for(url)
         return
-    url = request.getfixturevalue("shared_database")
+    url, connection = request.getfixturevalue("shared_database")
     yield settings_for(url)
-    execute(url, *(str(delete(table)) for table in reversed(metadata.sorted_tables)))
+    connection.execute(*(str(delete(table)) for table in reversed(metadata.sorted_tables)))
 
 
 @pytest.fixture
-def empty_settings(server_url: URL) -> Iterator[Settings]:
+def empty_settings(server: Connection, server_url: URL) -> Iterator[Settings]:
     """Settings with a database that has no tables yet."""
-    with made(server_url) as url:
+    with made(server, server_url) as url:
         yield settings_for(url)

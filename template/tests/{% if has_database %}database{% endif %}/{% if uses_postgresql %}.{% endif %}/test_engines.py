@@ -58,7 +58,7 @@ async def test_an_exhausted_pool_is_said_in_time(settings: Settings) -> None:
 async def kill_connections(database: Database) -> None:
     kill = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database() AND application_name = 'app'"
     )
     await Session(database).execute(text(kill))
 
