@@ -22,8 +22,9 @@ class PasswordHasher:
 
     def __init__(self, hasher: Argon2Hasher) -> None:
         self._hash = PasswordHash((hasher,))
-        self._nobodys = self._hash.hash("the password of nobody")
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
+        # Made at start, so that the first unknown user waits no longer than others; nobody waits for it.
+        self._nobodys = self._threads.submit(self._hash.hash, "the password of nobody")
         self._places = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
     async def hash(self, password: str) -> str:
@@ -35,7 +36,9 @@ class PasswordHasher:
 
         Raises Unavailable when too many wait.
         """
-        right = await self._run(lambda: self._hash.verify(password, password_hash or self._nobodys))
+        right = await self._run(
+            lambda: self._hash.verify(password, password_hash or self._nobodys.result())
+        )
         return right and password_hash is not None
 
     async def _run(self, work: Callable[[], T]) -> T:

@@ -61,7 +61,10 @@ class RootScope:
         """Of providers, for every scope; in an app its own `dependency_overrides`."""
         for each in overrides:
             provider = _provider(self.dependency_on(each.service))
-            self.replacements[provider] = _constant(each.instance)
+            if isinstance(provider, Singleton):
+                self.singletons[provider] = each.instance
+            else:
+                self.replacements[provider] = _constant(each.instance)
 
     def dependency_on(self, wanted: type[Any]) -> params.Depends:
         """Return how `wanted` is provided. Raises LookupError if no `dependencies.py` says it."""
