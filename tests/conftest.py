@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from plumbum import local
 
-from tests import postgresql
+from tests import postgresql, valkey
 from tests.projects import render, run, snapshot
 from tests.variants import Answers, all_variants, command_for, covering_set, name_of
 
@@ -113,6 +113,13 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Valkey server for all tests of the process."""
+    with valkey.load().running() as url:
+        yield url
+
+
 ServiceSettings = Callable[[Answers], dict[str, str]]
 
 
@@ -121,13 +128,20 @@ def settings_of(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettin
     """Return what a variant needs in its environment, with a database that is not migrated yet."""
 
     def get(variant: Answers) -> dict[str, str]:
+        settings = {}
+        if variant["cache"] == "redis":
+            settings["REDIS_URL"] = request.getfixturevalue("redis_url")
         if variant["database"] == "none":
-            return {}
+            return settings
         if variant["database"] == "sqlite":
             url = f"sqlite+aiosqlite:///{tmp_path}/data/app.db"
         else:
             url = postgresql.new_database(request.getfixturevalue("server_url"))
-        return {"DATABASE_URL": url, "SECRET_KEY": "a key for tests that guards nothing at all"}
+        settings |= {
+            "DATABASE_URL": url,
+            "SECRET_KEY": "a key for tests that guards nothing at all",
+        }
+        return settings
 
     return get
 

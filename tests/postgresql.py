@@ -13,7 +13,11 @@ import asyncpg
 
 from tests.variants import ROOT
 
-SOURCE = ROOT / "template/{% if uses_postgresql %}devservers{% endif %}/postgresql.py"
+SOURCE = (
+    ROOT
+    / "template/{% if has_devservers %}devservers{% endif %}"
+    / "{% if uses_postgresql %}.{% endif %}/postgresql.py"
+)
 
 
 def load() -> ModuleType:

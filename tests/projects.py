@@ -18,7 +18,15 @@ VERSION = "v9999.0.0"
 # A pyenv shim or an activated environment would mislead uv; bytecode makes every start faster.
 _UNSET = {"VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
 # No setting of a service may come from the tester's environment.
-_SETTINGS = {"DATABASE_URL", "SECRET_KEY", "ENVIRONMENT", "SMTP_URL", "CORS_ORIGINS", "LOG_LEVEL"}
+_SETTINGS = {
+    "DATABASE_URL",
+    "SECRET_KEY",
+    "ENVIRONMENT",
+    "SMTP_URL",
+    "CORS_ORIGINS",
+    "LOG_LEVEL",
+    "REDIS_URL",
+}
 
 
 def environment(**changes: str) -> dict[str, str]:

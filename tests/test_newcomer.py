@@ -18,7 +18,7 @@ from tests.conftest import Rendered, ServiceSettings, as_parameter
 from tests.projects import environment, git, render, run
 from tests.servers import start
 from tests.test_questions import copy
-from tests.variants import ROOT, Answers, all_variants, with_answer
+from tests.variants import ROOT, Answers, focused
 
 PASSWORD = "correct horse battery"
 KEY = "a key for tests that guards nothing at all"
@@ -66,11 +66,9 @@ def test_the_printed_commands_work(template: Path, tmp_path: Path) -> None:
 
 
 USERS = [
-    as_parameter(each)
-    for each in with_answer(all_variants(), examples=False)
-    if each["database"] != "none"
+    as_parameter(each) for each in focused("lifecycle", "database") if each["database"] != "none"
 ]
-SQLITE = [as_parameter({"lifecycle": "depends", "database": "sqlite", "examples": False})]
+SQLITE = [as_parameter(each) for each in focused(database="sqlite")]
 
 
 @pytest.mark.parametrize("variant", USERS, indirect=True)
@@ -179,7 +177,7 @@ def test_no_acknowledged_change_is_lost_by_kill_9(
         service.stop()
 
 
-CONTAINER = [as_parameter({"lifecycle": "clean-ioc", "database": "sqlite", "examples": False})]
+CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", database="sqlite")]
 
 
 @pytest.mark.parametrize("variant", CONTAINER, indirect=True)

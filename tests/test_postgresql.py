@@ -19,15 +19,12 @@ from tests.conftest import Rendered, as_parameter
 from tests.postgresql import Proxy, load, new_database
 from tests.projects import render, run
 from tests.servers import Service, start
-from tests.variants import Answers, all_variants, with_answer
+from tests.variants import Answers, focused
 
 KEY = "a key for tests that guards nothing at all"
 PASSWORD = "correct horse battery"
 SERVE = ("uv", "run", "python", "-m", "app", "serve")
-VARIANTS = [
-    as_parameter(variant)
-    for variant in with_answer(all_variants(), database="postgresql", examples=False)
-]
+VARIANTS = [as_parameter(variant) for variant in focused("lifecycle", database="postgresql")]
 for_both_lifecycles = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
 
 

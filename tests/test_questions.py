@@ -53,6 +53,7 @@ REFUSALS = [
     ({"user_email": 'a"b@example.com'}, "An address such as"),
     ({"lifecycle": "magic"}, "Invalid choice"),
     ({"database": "oracle"}, "Invalid choice"),
+    ({"cache": "memcached"}, "Invalid choice"),
     ({"examples": "ture"}, "Invalid choice"),
 ]
 

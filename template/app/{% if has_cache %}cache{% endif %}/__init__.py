@@ -1,0 +1,1 @@
+"""A cache of responses. Routes use `app.cache.decorator.cached`; services invalidate through `ResponseCache`."""

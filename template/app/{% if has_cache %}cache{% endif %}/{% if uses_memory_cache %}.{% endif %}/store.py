@@ -1,0 +1,75 @@
+"""Bytes by key, in this process: other workers have their own, and it is empty after a restart."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
+
+from cachetools import TLRUCache
+
+from app.settings import Settings
+
+_OVERHEAD = 500
+"""Bytes that an entry takes beside its key and value, or nearly."""
+_TAG_LIFETIME = 86_400.0
+
+
+class StoreUnavailable(Exception):
+    """The store does not answer. This one always does."""
+
+
+class Entry(NamedTuple):
+    key: str
+    value: bytes
+    expire: float
+
+
+class Store:
+    """Bounded by entries and by bytes; the least recently used goes first."""
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self.max_entries = max_entries
+        self.entries: TLRUCache[str, Entry] = TLRUCache(
+            max_bytes, ttu=lambda _, entry, now: now + entry.expire, getsizeof=_size
+        )
+
+    async def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values, None for each that is not there."""
+        entries = map(self.entries.get, keys)
+        return [None if entry is None else entry.value for entry in entries]
+
+    async def add(self, keys: Sequence[str], value: bytes) -> list[bytes]:
+        """Set those that are not there; return what all of them are now."""
+        for key in keys:
+            if key not in self.entries:
+                self._put(Entry(key, value, _TAG_LIFETIME))
+        return [found or value for found in await self.read(keys)]
+
+    async def write(
+        self, key: str, value: bytes, expire: float, outlived_by: Sequence[str]
+    ) -> None:
+        """Set one for `expire` seconds; `outlived_by` are keys that must stay at least as long."""
+        self._put(Entry(key, value, expire))
+        for each in outlived_by:
+            if (entry := self.entries.get(each)) is not None:
+                self._put(entry._replace(expire=max(_TAG_LIFETIME, 2 * expire)))
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.entries.pop(key, None)
+
+    def _put(self, entry: Entry) -> None:
+        if _size(entry) > self.entries.maxsize:
+            return
+        with suppress(KeyError):  # the last of them has expired meanwhile
+            while len(self.entries) >= self.max_entries and entry.key not in self.entries:
+                self.entries.popitem()
+        self.entries[entry.key] = entry
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.key) + len(entry.value) + _OVERHEAD
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    yield Store(settings.cache_max_entries, settings.cache_max_bytes)

@@ -1,0 +1,99 @@
+"""The store in Redis or Valkey, well and unwell."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+from redis.asyncio.client import Pipeline
+
+from app.cache.store import Store, StoreUnavailable, open_store
+from app.settings import Settings
+
+
+@pytest.fixture
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    async with open_store(settings) as store:
+        yield store
+
+
+async def test_what_others_need_outlives_them(store: Store) -> None:
+    assert await store.add(["tag"], b"1") == [b"1"]
+    assert await store.add(["tag", "new"], b"2") == [b"1", b"2"]
+    await store.write("key", b"value", 1_000_000, ["tag", "gone"])
+    name = store._named("tag")
+    assert 1_999_000 < await store._redis.ttl(name) <= 2_000_000
+    await store.write("key", b"value", 1, ["tag"])
+    assert await store._redis.ttl(name) > 1_000_000
+    assert await store.read(["key", "tag", "gone"]) == [b"value", b"1", None]
+    await store.delete(["tag", "gone"])
+    assert await store.read(["tag"]) == [None]
+
+
+async def test_a_key_of_another_kind_is_nothing(store: Store) -> None:
+    name = store._named("list")
+    await store._redis.lpush(name, "x")
+    assert await store.read(["list"]) == [None]
+    await store._redis.expire(name, 60)
+
+
+async def test_more_requests_than_connections(settings: Settings) -> None:
+    few = settings.model_copy(update={"cache_max_connections": 2})
+    async with open_store(few) as store:
+        answers = await asyncio.gather(*(store.read(["a"]) for _ in range(3000)))
+        assert answers == [[None]] * 3000
+        one, other = asyncio.create_task(store.read(["a"])), asyncio.create_task(store.read(["a"]))
+        await asyncio.sleep(0)
+        one.cancel()
+        assert await other == [None]
+
+
+async def test_nobody_there(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """Said once, and not asked again for a while."""
+    lost = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    async with open_store(lost) as store:
+        for _ in range(10):
+            with pytest.raises(StoreUnavailable):
+                await store.read(["a"])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_a_frozen_server_costs_one_deadline(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.sleep(60)
+
+    async with open_store(settings) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Pipeline, "execute", hang)
+            started = time.monotonic()
+            for _ in range(10):
+                with pytest.raises(StoreUnavailable):
+                    await store.read(["a"])
+            assert time.monotonic() - started < 3 * settings.cache_timeout
+        store._paused_until = 0
+        assert await store.read(["a"]) == [None]
+
+
+async def test_a_busy_process_does_not_blame_the_server(store: Store) -> None:
+    assert await store.read(["a"]) == [None]
+    reading = asyncio.create_task(store.read(["a"]))
+    await asyncio.sleep(0.001)
+    time.sleep(3 * store._timeout)  # noqa: ASYNC251 (so that nobody gets to anything)
+    with suppress(StoreUnavailable):
+        await reading
+    assert await store.read(["a"]) == [None]
+
+
+async def test_a_refusal_is_no_outage(store: Store) -> None:
+    name = store._named("list")
+    await store._redis.lpush(name, "x")
+    await store._redis.expire(name, 60)
+    answers = await asyncio.gather(
+        store._send(("INCR", name)), store.read(["a"]), return_exceptions=True
+    )
+    assert isinstance(answers[0], StoreUnavailable)
+    assert answers[1] == [None]
+    assert await store.read(["a"]) == [None]

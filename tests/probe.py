@@ -1,0 +1,86 @@
+"""A slice that tests put into a rendered project, as its owner would, to see the service from inside."""
+
+import shutil
+from pathlib import Path
+
+CACHE = '''"""Cached routes, and what the cache counted."""
+
+import asyncio
+import itertools
+import os
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, HTTPException
+from pydantic import BaseModel
+
+from app.cache.decorator import cached
+from app.wiring import ResponseCacheDep
+
+router = APIRouter(prefix="/probe")
+numbers = itertools.count(1)
+
+
+async def get_user(x_user: Annotated[int | None, Header()] = None) -> int:
+    if x_user is None:
+        raise HTTPException(401)
+    return x_user
+
+
+UserDep = Annotated[int, Depends(get_user)]
+
+
+class Shown(BaseModel):
+    user: int = 0
+    number: int
+    process: int
+
+
+class Known(Shown):
+    secret: str = "never to be stored"
+
+
+def known(user: int = 0) -> Known:
+    return Known(user=user, number=next(numbers), process=os.getpid())
+
+
+@router.get("/mine", response_model=Shown)
+@cached(expire=60, per_user="{user}", tags=("user:{user}",))
+async def mine(user: UserDep) -> Known:
+    return known(user)
+
+
+@router.get("/slow", response_model=Shown)
+@cached(expire=60, public=True)
+async def slow() -> Known:
+    await asyncio.sleep(0.3)
+    return known()
+
+
+@router.get("/large")
+@cached(expire=60, public=True)
+def large(number: int) -> str:
+    return f"{number:010}" * 1000
+
+
+@router.post("/forget/{tag}")
+async def forget(tag: str, cache: ResponseCacheDep) -> None:
+    await cache.invalidate(tag)
+
+
+@router.get("/statistics")
+async def statistics(cache: ResponseCacheDep) -> dict[str, Any]:
+    counted = cache.statistics
+    return {name: getattr(counted, name) for name in ("hits", "misses", "waits", "errors")}
+'''
+
+
+def add(installed: Path, project: Path, routes: str) -> Path:
+    """Return a copy of an installed project with one slice more: a folder, and its line."""
+    shutil.copytree(installed, project, symlinks=True)
+    (project / "app/probe").mkdir()
+    (project / "app/probe/__init__.py").touch()
+    (project / "app/probe/dependencies.py").touch()
+    (project / "app/probe/routes.py").write_text(routes)
+    slices = project / "app/slices.py"
+    slices.write_text(slices.read_text().replace("SLICES = [\n", 'SLICES = [\n    "probe",\n'))
+    return project

@@ -1,0 +1,320 @@
+"""The response cache of real services, on a real Valkey that is frozen, killed, full or holds garbage."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import redis
+
+from tests import probe
+from tests.conftest import Rendered, ServiceSettings, as_parameter
+from tests.projects import run
+from tests.servers import Service, start
+from tests.valkey import Valkey, load, running
+from tests.variants import Answers, all_variants, covering_set, focused, with_answer
+
+SERVE = ("uv", "run", "python", "-m", "app", "serve")
+
+
+def every_pair_with(cache: str) -> pytest.MarkDecorator:
+    """Parametrize `variant` so that the answer meets every other answer."""
+    variants = covering_set(with_answer(all_variants(), cache=cache), 1)
+    parameters = [as_parameter(each) for each in variants]
+    return pytest.mark.parametrize("variant", parameters, indirect=True)
+
+
+def one_with(cache: str) -> pytest.MarkDecorator:
+    """Parametrize `variant` by the smallest with the answer."""
+    parameters = [as_parameter(each) for each in focused(cache=cache)]
+    return pytest.mark.parametrize("variant", parameters, indirect=True)
+
+
+@pytest.fixture
+def project(installed: Rendered, variant: Answers, tmp_path: Path) -> Path:
+    return probe.add(installed(**variant), tmp_path / "project", probe.CACHE)
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with running(tmp_path) as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def settings(
+    variant: Answers, settings_of: ServiceSettings, request: pytest.FixtureRequest
+) -> dict[str, str]:
+    given = settings_of(variant)
+    if variant["cache"] == "redis":
+        given["REDIS_URL"] = request.getfixturevalue("valkey").url
+    return given
+
+
+@asynccontextmanager
+async def client_of(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
+    limits = httpx2.Limits(max_connections=300)
+    async with httpx2.AsyncClient(base_url=service.url, timeout=30, limits=limits) as client:
+        yield client
+
+
+async def check_users(service: Service) -> None:
+    """300 people one after the other and all together: each sees their own, nobody is let in without a name."""
+    async with client_of(service) as client:
+
+        async def ask(user: int) -> None:
+            response = await client.get("/probe/mine", headers={"X-User": str(user)})
+            assert response.json()["user"] == user
+
+        for user in range(300):
+            await ask(user)
+        await asyncio.gather(*(ask(user) for user in range(150, 450)))
+        await asyncio.gather(*(ask(user) for user in range(450)))
+        assert (await client.get("/probe/mine")).status_code == 401
+
+
+async def cold(service: Service) -> set[tuple[int, int]]:
+    """Return the computations that 200 requests at once made."""
+    async with client_of(service) as client:
+        responses = await asyncio.gather(*(client.get("/probe/slow") for _ in range(200)))
+    assert {response.status_code for response in responses} == {200}
+    return {(response.json()["process"], response.json()["number"]) for response in responses}
+
+
+@every_pair_with("redis")
+def test_two_workers_share_what_is_each_users_own(
+    project: Path, settings: dict[str, str], valkey: Valkey
+) -> None:
+    with start(project, *SERVE, "--workers", "2", settings=settings) as service:
+        asyncio.run(check_users(service))
+        assert len(asyncio.run(cold(service))) <= 2  # one a process
+        asyncio.run(cold(service))
+        held = [valkey.client.get(key) for key in valkey.client.scan_iter()]
+        assert sum(b"process" in value for value in held) >= 451  # type: ignore[operator]
+        assert not any(b"never to be stored" in value for value in held)  # type: ignore[operator]
+        assert service.stop() in (0, -15, 143)
+        assert '"errors": 0' in service.log.read_text()
+
+
+@every_pair_with("memory")
+def test_one_process_keeps_its_own(project: Path, settings: dict[str, str]) -> None:
+    settings |= {"CACHE_MAX_BYTES": str(2**22)}
+    with start(project, *SERVE, settings=settings) as service:
+        asyncio.run(check_users(service))
+        assert len(asyncio.run(cold(service))) == 1
+
+        async def fill(first: int, last: int) -> None:
+            async with client_of(service) as client:
+                for number in range(first, last):
+                    assert (await client.get(f"/probe/large?number={number}")).status_code == 200
+
+        asyncio.run(fill(0, 1000))
+        before = resident(service)
+        asyncio.run(fill(1000, 3000))  # 20 MB more than it may keep
+        assert resident(service) - before < 8 * 2**20
+        service.stop()
+
+
+def resident(service: Service) -> int:
+    """Return the bytes of memory of a service's process, the child of `uv run`."""
+    command = ["pgrep", "-P", str(service.process.pid)]
+    child = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    status = Path(f"/proc/{child}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+@one_with("memory")
+def test_several_workers_without_a_shared_cache_are_warned_of(
+    project: Path, settings: dict[str, str]
+) -> None:
+    with start(project, *SERVE, "--workers", "2", settings=settings) as service:
+        service.stop()
+        assert "each worker has a cache of its own" in service.log.read_text()
+
+
+@every_pair_with("redis")
+def test_an_invalidation_reaches_every_process(project: Path, settings: dict[str, str]) -> None:
+    headers = {"X-User": "7"}
+    with (
+        start(project, *SERVE, settings=settings) as one,
+        start(project, *SERVE, settings=settings) as other,
+        httpx2.Client(base_url=one.url, headers=headers) as at_one,
+        httpx2.Client(
+            base_url=other.url, headers={**headers, "Host": at_one.base_url.netloc.decode()}
+        ) as at_other,
+    ):
+        first = at_one.get("/probe/mine").json()
+        assert at_other.get("/probe/mine").json() == first
+        for forgetting in (at_one, at_other) * 5:
+            assert forgetting.post("/probe/forget/user:7").status_code == 200
+            new = at_other.get("/probe/mine").json()
+            assert new != first
+            assert at_one.get("/probe/mine").json() == new
+            first = new
+        one.stop()
+        other.stop()
+
+
+async def slowest(
+    service: Service, seconds: float, meanwhile: Callable[[], object] = lambda: None
+) -> float:
+    """Ask for `seconds`, and let something happen in their middle; return the slowest answer. All are 200."""
+    longest = 0.0
+    async with client_of(service) as client:
+        done = False
+
+        async def ask(user: int) -> None:
+            nonlocal longest
+            while not done:
+                started = time.monotonic()
+                response = await client.get("/probe/mine", headers={"X-User": str(user)})
+                longest = max(longest, time.monotonic() - started)
+                assert response.status_code == 200, response.text
+                assert response.json()["user"] == user
+                await asyncio.sleep(0.01)
+
+        tasks = [asyncio.create_task(ask(user)) for user in range(8)]
+        await asyncio.sleep(seconds / 2)
+        await asyncio.to_thread(meanwhile)
+        await asyncio.sleep(seconds / 2)
+        done = True
+        await asyncio.gather(*tasks)
+    return longest
+
+
+def is_cached(service: Service) -> bool:
+    numbers = [
+        httpx2.get(f"{service.url}/probe/mine", headers={"X-User": "1"}).json()["number"]
+        for _ in range(2)
+    ]
+    return bool(numbers[0] == numbers[1])
+
+
+@every_pair_with("redis")
+def test_no_outage_of_the_server_is_felt(
+    project: Path, settings: dict[str, str], valkey: Valkey
+) -> None:
+    """Refused, frozen, killed, restarted, full, holding garbage: as if uncached, each answer within a second."""
+    valkey.kill()
+    with start(project, *SERVE, settings=settings) as service:
+        assert asyncio.run(slowest(service, 1)) < 1
+        assert not is_cached(service)
+        assert httpx2.get(f"{service.url}/readyz").status_code == 200
+        valkey.start()
+        assert asyncio.run(slowest(service, 5)) < 1
+        assert is_cached(service)
+
+        assert asyncio.run(slowest(service, 3, valkey.freeze)) < 1
+        assert not is_cached(service)
+        valkey.thaw()
+        assert asyncio.run(slowest(service, 5)) < 1
+        assert is_cached(service)
+
+        assert asyncio.run(slowest(service, 3, valkey.kill)) < 1
+        valkey.start()
+        assert asyncio.run(slowest(service, 5)) < 1
+        assert is_cached(service)
+
+        def replace_all() -> None:
+            for key in valkey.client.scan_iter():
+                if b":tag:" not in key:
+                    valkey.client.set(key, b"garbage")
+
+        replace_all()
+        assert asyncio.run(slowest(service, 1, replace_all)) < 1
+        assert is_cached(service)
+
+        valkey.client.flushall()
+        valkey.client.config_set("maxmemory", "1")
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            valkey.client.set("x", "y")
+        assert asyncio.run(slowest(service, 1)) < 1
+        assert not is_cached(service)
+        valkey.client.config_set("maxmemory", "0")
+        assert is_cached(service)
+        service.stop()
+        log = service.log.read_text()
+    assert "the cache does not answer, serving without it" in log
+    assert "the cache answers again" in log
+    assert "Traceback" not in log
+
+
+@every_pair_with("redis")
+def test_an_invalidation_is_not_lost_with_the_server(
+    project: Path, settings: dict[str, str], valkey: Valkey
+) -> None:
+    """What was stored before the change is never served again, also not once the server is back."""
+    headers = {"X-User": "7"}
+    with (
+        start(project, *SERVE, settings=settings) as service,
+        httpx2.Client(base_url=service.url, headers=headers) as client,
+    ):
+        old = client.get("/probe/mine").json()
+        assert client.get("/probe/mine").json() == old
+        valkey.freeze()
+        started = time.monotonic()
+        assert client.post("/probe/forget/user:7").status_code == 200
+        assert time.monotonic() - started < 1
+        seen = [client.get("/probe/mine").json()["number"] for _ in range(3)]
+        valkey.thaw()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and len(seen) == len(set(seen)):
+            seen.append(client.get("/probe/mine").json()["number"])
+            time.sleep(0.05)
+        assert old["number"] not in seen
+        assert len(seen) > len(set(seen)), "it caches again"
+        service.stop()
+
+
+@every_pair_with("redis")
+def test_a_deployment_does_not_read_the_old_shape(project: Path, settings: dict[str, str]) -> None:
+    def ask(service: Service) -> dict[str, Any]:
+        headers = {"X-User": "7", "Host": "service.example"}
+        shown: dict[str, Any] = httpx2.get(f"{service.url}/probe/mine", headers=headers).json()
+        return shown
+
+    with start(project, *SERVE, settings=settings) as service:
+        before = ask(service)
+        service.stop()
+    with start(project, *SERVE, settings=settings) as service:
+        assert ask(service) == before
+        service.stop()
+    routes = project / "app/probe/routes.py"
+    routes.write_text(
+        routes.read_text().replace("    process: int\n", "    process: int\n    new: bool = True\n")
+    )
+    with start(project, *SERVE, settings=settings) as service:
+        assert ask(service)["new"] is True
+        service.stop()
+
+
+def test_without_binaries_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load()
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(module.NoValkey) as raised, module.running():
+        pass
+    said = str(raised.value).format(variable="REDIS_URL")
+    assert "set REDIS_URL to its URL" in said
+    assert "docker run" in said
+
+
+@one_with("redis")
+def test_the_suite_runs_on_a_given_server_and_leaves_it_as_it_was(
+    installed: Rendered, variant: Answers, valkey: Valkey
+) -> None:
+    valkey.client.set("precious", "1")
+    run(
+        installed(**variant),
+        *("uv", "run", "pytest", "tests/cache"),
+        settings={"TEST_REDIS_URL": valkey.url},
+    )
+    assert valkey.client.get("precious") == b"1"
+    others = [key for key in valkey.client.scan_iter() if not key.startswith(b"test-")]
+    assert others == [b"precious"]
+    assert all(valkey.client.ttl(key) > 0 for key in valkey.client.scan_iter("test-*"))

@@ -1,0 +1,86 @@
+"""A Valkey server for the template's own tests, with everything that can happen to one."""
+
+import importlib.util
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import redis
+
+from tests.servers import free_port
+from tests.variants import ROOT
+
+SOURCE = (
+    ROOT
+    / "template/{% if has_devservers %}devservers{% endif %}"
+    / "{% if uses_redis %}.{% endif %}/valkey.py"
+)
+
+
+def load() -> ModuleType:
+    """Return the module that rendered projects have."""
+    spec = importlib.util.spec_from_file_location("devservers_valkey", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Valkey:
+    """A server on a TCP port of its own; it keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis.from_url(self.url, socket_timeout=5)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "valkey.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [load()._binary(), "--port", str(self.port), "--save", "", "--dir", self.folder],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.client.ping()
+                return
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline, "Valkey does not start"
+                time.sleep(0.02)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Valkey]:
+    """Yield a server that is gone afterwards."""
+    valkey = Valkey(folder)
+    valkey.start()
+    try:
+        yield valkey
+    finally:
+        valkey.client.close()
+        valkey.kill()
