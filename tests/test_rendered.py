@@ -28,7 +28,8 @@ WORDS = {
 # Words that have no place beside an answer.
 NEVER_WITH = {
     ("database", "none"): (
-        r"(?i:sql|alembic|database|transaction|migrat|\busers?\b|password|jwt|\be?-?mail\b|token)"
+        r"(?i:sql|alembic|database|transaction|migrat|[./]users\b|\busers[./ ]|UserRepository|UserService"
+        r"|password|jwt|\be?-?mail\b|token)"
     ),
     ("cache", "none"): r"(?i:cache)",
 }
@@ -43,6 +44,7 @@ ALLOWED = [
     r"OperationToken\w*|operation_token\w*|token_[ab]|transient",
     r"ContextVar|\btoken = request_id_var.*|request_id_var.reset\(token\)",
     r"test_root_scope",
+    r"redis://user:password@|token_hex|pipeline\(transaction=False\)|cache_ok|--no-cache",
     r"__pycache__|_cache/|use_cache|import cache\b|@cache\b|cache-control|no-store|lru_cache",
 ]
 

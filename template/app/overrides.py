@@ -1,4 +1,4 @@
-"""Put a fake in the place of an object, for tests: `create_app(settings, [override(Mailer, fake)])`."""
+"""Put a fake in the place of an object, for tests: `create_app(settings, [override(AsyncClient, fake)])`."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ class Override:
 def override(service: type[T], instance: T) -> Override:
     """Return an override that reaches requests, WebSockets, streams and jobs alike.
 
-    Raises TypeError if `instance` is not a `service`; `AsyncMock(spec=UserRepository)` is one.
+    Raises TypeError if `instance` is not a `service`; `AsyncMock(spec=AsyncClient)` is one.
     """
     if not isinstance(instance, service):
         raise TypeError(

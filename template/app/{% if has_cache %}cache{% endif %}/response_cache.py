@@ -166,8 +166,7 @@ class ResponseCache:
             versions = tuple(version.decode("latin-1") for version in found if version is not None)
             if len(versions) == len(version_keys):
                 return self._load(value, versions), versions
-            token = secrets.token_hex(8).encode()
-            added = await self._store.add(version_keys, token)
+            added = await self._store.add(version_keys, secrets.token_hex(8).encode())
             return None, tuple(version.decode("latin-1") for version in added)
         except StoreUnavailable:
             self.statistics.errors += 1

@@ -61,8 +61,8 @@ def app(app: FastAPI) -> FastAPI:
             raise HTTPException(499, "said to the caller")
         raise kinds.get(kind, ServiceError)("said to the caller")
 
-    @app.get("/cached")
-    async def cached(response: Response) -> None:
+    @app.get("/public")
+    async def public(response: Response) -> None:
         response.headers["Cache-Control"] = "public"
 
     return app
@@ -168,7 +168,7 @@ def test_a_body_is_bounded_with_and_without_its_length(sync_client: TestClient) 
 
 
 def test_a_route_decides_its_own_caching(sync_client: TestClient) -> None:
-    assert sync_client.get("/cached").headers["Cache-Control"] == "public"
+    assert sync_client.get("/public").headers["Cache-Control"] == "public"
     assert sync_client.get("/livez").headers["Cache-Control"] == "no-store"
 
 
