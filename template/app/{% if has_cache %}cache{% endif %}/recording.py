@@ -1,32 +1,35 @@
 """Takes the complete response of a cached route before it is sent: what is stored is what was sent."""
 
 import asyncio
+import time
 from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.cache.responses import CompleteResponse
+from app.cache.responses import CompleteResponse, decoded
 
 KEY = "app.cache.recorder"
 
 
 class Answer(Protocol):
-    """What a route that missed wants to know."""
+    """What a cached route wants to know, and to say."""
 
     async def complete(self, response: CompleteResponse) -> CompleteResponse:
         """Take the response; return the one to send."""
 
     def abandon(self, *, cancelled: bool) -> None:
-        """Learn that there will be none, or a stream. Called after `complete`, it does nothing."""
+        """Learn that there will be none, or a stream."""
 
 
 class Recorder:
     """One request's `send`. A route that sets `answer` is handed its response; all others pass."""
 
     def __init__(self, send: Send) -> None:
+        self.began_at = time.time()
+        """In seconds since the epoch: before anything was read for the response."""
+        self.answer: Answer | None = None
         self._send = send
         self._start: Message | None = None
-        self.answer: Answer | None = None
 
     async def send(self, message: Message) -> None:
         if self.answer is None:
@@ -41,7 +44,7 @@ class Recorder:
     async def _complete(self, body: bytes) -> None:
         assert self.answer is not None
         assert self._start is not None
-        response = CompleteResponse.of(self._start["status"], self._start["headers"], body)
+        response = CompleteResponse(self._start["status"], decoded(self._start["headers"]), body)
         response = await self.answer.complete(response)
         self.answer = None
         start = {**self._start, "status": response.status, "headers": response.raw_headers}

@@ -2,11 +2,12 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any, cast
 
 import pytest
 from fastapi import (
+    APIRouter,
     BackgroundTasks,
     Cookie,
     Depends,
@@ -17,6 +18,7 @@ from fastapi import (
     Response,
 )
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 from httpx2 import AsyncClient
 from pydantic import BaseModel
 
@@ -197,30 +199,138 @@ async def test_what_is_never_stored(app: FastAPI, client: AsyncClient, calls: Ca
 
 
 async def test_dependencies_run_on_a_hit(app: FastAPI, client: AsyncClient, calls: Calls) -> None:
+    """What they do and say is of their own request: none of it is stored."""
     ran: list[str] = []
 
     async def guard(
-        response: Response, tasks: BackgroundTasks, session: Annotated[str | None, Cookie()] = None
+        response: Response,
+        tasks: BackgroundTasks,
+        x_name: Annotated[str | None, Header()] = None,
+        session: Annotated[str | None, Cookie()] = None,
     ) -> None:
         response.headers["X-Left"] = str(10 - calls.next())
+        response.headers.append("Link", "dependency")
         tasks.add_task(ran.append, "dependency")
+        if x_name:
+            response.headers["X-Signed-In-As"] = x_name
         if session:
             response.set_cookie("session", "new")
 
     @app.get("/guarded", dependencies=[Depends(guard)])
     @cached(expire=60, public=True)
-    async def route(tasks: BackgroundTasks) -> str:
+    async def route(tasks: BackgroundTasks, response: Response) -> str:
         tasks.add_task(ran.append, "route")
+        response.headers.append("Link", "route")
         return "ok"
 
-    assert (await client.get("/guarded")).headers["X-Left"] == "9"
+    first = await client.get("/guarded", headers={"X-Name": "ada"})
+    assert (first.headers["X-Left"], first.headers["X-Signed-In-As"]) == ("9", "ada")
     assert ran == ["dependency", "route"]
-    response = await client.get("/guarded")
-    assert response.headers.get_list("X-Left") == ["8"]
+    found = await client.get("/guarded")
+    assert found.headers.get_list("X-Left") == ["8"]
+    assert sorted(found.headers.get_list("Link")) == sorted(first.headers.get_list("Link"))
+    assert "X-Signed-In-As" not in found.headers
     assert ran == ["dependency", "route", "dependency"]
-    response = await client.get("/guarded", headers={"Cookie": "session=old"})
-    assert response.headers["Cache-Control"] == "no-store"
-    assert "session=new" in response.headers["Set-Cookie"]
+    found = await client.get("/guarded", headers={"Cookie": "session=old"})
+    assert found.headers["Cache-Control"] == "no-store"
+    assert "session=new" in found.headers["Set-Cookie"]
+
+
+async def test_a_returned_response_takes_no_headers_of_dependencies(
+    app: FastAPI, client: AsyncClient, calls: Calls
+) -> None:
+    """FastAPI adds none, so neither does a hit."""
+
+    async def name(response: Response) -> None:
+        response.headers["X-Call"] = str(calls.next())
+
+    @app.get("/returned", dependencies=[Depends(name)])
+    @cached(expire=60, public=True)
+    async def route() -> Response:
+        return Response("ok", headers={"X-Call": "1"})
+
+    for _ in range(3):
+        assert (await client.get("/returned")).headers.get_list("X-Call") == ["1"]
+
+
+async def test_what_dependencies_read_before_a_change_is_not_stored(
+    app: FastAPI, client: AsyncClient, cache: ResponseCache
+) -> None:
+    value = "old"
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def current() -> str:
+        answer = value
+        if answer == "old":
+            read.set()
+            await go_on.wait()
+        return answer
+
+    @app.get("/current")
+    @cached(expire=60, public=True, tags=("value",))
+    async def route(current: Annotated[str, Depends(current)]) -> str:
+        return current
+
+    early = asyncio.create_task(client.get("/current"))
+    await read.wait()
+    value = "new"
+    await cache.invalidate("value")
+    go_on.set()
+    assert (await early).json() == "old"
+    assert (await client.get("/current")).json() == "new"
+
+
+async def test_head_is_answered_and_never_stored(
+    app: FastAPI, client: AsyncClient, calls: Calls
+) -> None:
+    @app.api_route("/file", methods=["GET", "HEAD"])
+    @cached(expire=60, public=True)
+    async def route(request: Request) -> Response:
+        calls.next()
+        return Response(b"" if request.method == "HEAD" else b"body", headers={"X-Size": "4"})
+
+    assert (await client.head("/file")).headers["X-Size"] == "4"
+    assert (await client.get("/file")).text == "body"
+    found = await client.head("/file")
+    assert (found.headers["Content-Length"], found.headers["Age"]) == ("4", "0")
+    assert calls.number == 2
+
+
+async def test_what_is_inside_runs_once(app: FastAPI, client: AsyncClient) -> None:
+    """A hit is what was sent: it does not pass once more through what wrapped the route."""
+
+    class Wrapped(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def wrap(request: Request) -> Response:
+                return Response(b"<" + bytes((await handler(request)).body) + b">")
+
+            return wrap
+
+    router = APIRouter(route_class=Wrapped)
+
+    @router.get("/wrapped")
+    @cached(expire=60, public=True)
+    async def route() -> int:
+        return 1
+
+    app.include_router(router)
+    assert [(await client.get("/wrapped")).text for _ in range(3)] == ["<1>"] * 3
+
+
+async def test_users_of_several_parts_are_told_apart(
+    app: FastAPI, client: AsyncClient, calls: Calls
+) -> None:
+    @app.get("/{org}/{user}/own")
+    @cached(expire=60, per_user="{org}{user}")
+    def route(org: str, user: str, func: int = 1) -> int:
+        return calls.next()
+
+    assert (await client.get("/1/23/own")).text == "1"
+    assert (await client.get("/12/3/own")).text == "2"
+    assert (await client.get("/1/23/own")).text == "1"
+    assert await cast("Any", route)("1", user="2") == 3  # as a function, it is what it was
 
 
 async def test_conditional_requests(app: FastAPI, client: AsyncClient) -> None:
@@ -335,7 +445,7 @@ async def test_tags_and_everything(
     assert await ask() == [3, 2]
     await cache.invalidate("items", "of nobody")
     assert await ask() == [4, 5]
-    await cache.invalidate("*")
+    await cache.clear()
     assert await ask() == [6, 7]
     assert await ask() == [6, 7]
 
@@ -388,6 +498,10 @@ async def test_another_shape_is_another_response(
 def test_what_cannot_work_fails_at_import() -> None:
     async def route(user: UserDep, other: int) -> None: ...
 
+    async def tenant(x_tenant: Annotated[str, Header()]) -> None: ...
+
+    async def session(session: Annotated[str, Cookie()]) -> None: ...
+
     async def stream(user: UserDep) -> AsyncIterator[str]:
         yield ""
 
@@ -397,6 +511,8 @@ def test_what_cannot_work_fails_at_import() -> None:
         ({"per_user": "user"}, TypeError, "the same for all"),
         ({"per_user": "{usr.id}"}, TypeError, "no parameter 'usr'; there are: user, other"),
         ({"public": True, "tags": ("user:{}",)}, TypeError, "no parameter ''"),
+        ({"per_user": "{user.id!s}"}, TypeError, "without a format"),
+        ({"per_user": "{user.id:>9}"}, TypeError, "without a format"),
         ({"public": True, "tags": "users"}, TypeError, "tags=\\(...,\\)"),
         ({"public": True, "expire": 0}, ValueError, "at least 1, not 0"),
         ({"public": True, "expire": 0.5}, ValueError, "whole seconds"),
@@ -405,6 +521,11 @@ def test_what_cannot_work_fails_at_import() -> None:
     for options, error, said in wrong:
         with pytest.raises(error, match=said):
             cached(**{"expire": 60, **options})(route)
+    with pytest.raises(TypeError, match="depends on x-tenant"):
+        cached(expire=60, public=True, vary=("Accept",))(tenant)
+    with pytest.raises(TypeError, match="depends on Cookie"):
+        cached(expire=60, public=True)(session)
+    cached(expire=60, public=True, vary=("X-Tenant",))(tenant)
     with pytest.raises(TypeError, match="stream: it cannot be cached"):
         cached(expire=60, public=True)(stream)
     with pytest.raises(TypeError, match="on a function, not"):

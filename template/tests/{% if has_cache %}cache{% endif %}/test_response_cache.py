@@ -1,13 +1,15 @@
 """What is kept, and what happens while the store is down."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
 from app.cache import response_cache
 from app.cache.response_cache import Computation, ResponseCache
-from app.cache.responses import CompleteResponse
+from app.cache.responses import CompleteResponse, StoredResponse
 from app.cache.store import Store, StoreUnavailable, open_store
 from app.settings import Settings
 
@@ -29,17 +31,13 @@ class Failing:
         self.check()
         return await self.store.read(keys)
 
-    async def add(self, keys: Sequence[str], value: bytes) -> list[bytes]:
+    async def add(self, keys: Sequence[str], value: bytes, expire: float) -> list[bytes]:
         self.check()
-        return await self.store.add(keys, value)
+        return await self.store.add(keys, value, expire)
 
     async def write(self, key: str, value: bytes, expire: float, keys: Sequence[str]) -> None:
         self.check()
         await self.store.write(key, value, expire, keys)
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        self.check()
-        await self.store.delete(keys)
 
 
 @pytest.fixture
@@ -57,16 +55,24 @@ async def cache(store: Failing, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await cache.close()
 
 
+async def look_up(
+    cache: ResponseCache, key: str = "key", tags: Sequence[str] = ("tag",)
+) -> StoredResponse | Computation:
+    """As a request does that begins now."""
+    await asyncio.sleep(0.001)
+    return await cache.look_up(key, tags, 60, time.time())
+
+
 async def compute(cache: ResponseCache, response: CompleteResponse = RESPONSE) -> None:
-    computation = await cache.look_up("key", ["tag"])
+    computation = await look_up(cache)
     assert isinstance(computation, Computation)
-    await computation.finish(response, 60, ["tag"])
+    await computation.finish(response, True, 60, ["tag"])
     await asyncio.sleep(0.001)
     assert not cache.flights
 
 
 async def found(cache: ResponseCache) -> bool:
-    answer = await cache.look_up("key", ["tag"])
+    answer = await look_up(cache)
     if isinstance(answer, Computation):
         answer.abandon(cancelled=False)
         return False
@@ -93,6 +99,9 @@ async def test_garbage_is_a_miss(cache: ResponseCache, store: Failing) -> None:
     assert cache.statistics.errors == 1
     await compute(cache)
     assert await found(cache)
+    for version in (b"garbage", b"a b c", b"\xff"):
+        await store.write("tag:tag", version, 60, [])
+        assert not await found(cache)
 
 
 async def test_without_its_store_everything_is_computed(
@@ -103,10 +112,10 @@ async def test_without_its_store_everything_is_computed(
     assert not await found(cache)
     await compute(cache)
     store.down = False
-    computation = await cache.look_up("other", [])
+    computation = await look_up(cache, "other")
     assert isinstance(computation, Computation)
     store.down = True
-    await computation.finish(RESPONSE, 60, [])
+    await computation.finish(RESPONSE, True, 60, [])
     assert cache.statistics.errors == 3
 
 
@@ -133,15 +142,73 @@ async def test_what_is_owed_is_bounded(
     await compute(cache)
     store.down = True
     await cache.invalidate("a", "b", "c", "d")
-    assert cache._owed == {"*"}
+    assert list(cache._owed) == ["all"]
     store.down = False
     await cache.invalidate("e")
     assert not await found(cache)
 
 
 async def test_nobody_waits_for_ever(cache: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who loses patience begins another computation; the first one to end serves all who wait."""
     monkeypatch.setattr(response_cache, "_PATIENCE", 0.01)
-    leader = await cache.look_up("key", [])
-    assert isinstance(await cache.look_up("key", []), Computation)
+    leader = await look_up(cache)
+    other = await look_up(cache)
     assert isinstance(leader, Computation)
-    leader.abandon(cancelled=False)
+    assert isinstance(other, Computation)
+    monkeypatch.setattr(response_cache, "_PATIENCE", 5)
+    waiting = [asyncio.create_task(look_up(cache)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    await leader.finish(RESPONSE, True, 60, ["tag"])
+    for each in waiting:
+        answer = await each
+        assert isinstance(answer, StoredResponse)
+        assert answer.response == RESPONSE
+    other.abandon(cancelled=False)
+    await asyncio.sleep(0.01)
+    assert await found(cache)
+
+
+async def test_another_process_may_have_another_clock(
+    cache: ResponseCache, store: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment after its change nothing is stored."""
+    await ResponseCache(store, 100).invalidate("tag")  # type: ignore[arg-type]
+    await compute(cache)
+    assert not await found(cache)
+    monkeypatch.setattr(response_cache, "_CLOCKS", 0)
+    await compute(cache)
+    assert await found(cache)
+
+
+async def test_an_invalidation_is_not_lost_in_another(
+    cache: ResponseCache, store: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one ends well while the second one, of the same tag, fails."""
+    await compute(cache)
+    writing, go_on = asyncio.Event(), asyncio.Event()
+    write = store.write
+
+    async def slow(*arguments: Any) -> None:
+        writing.set()
+        await go_on.wait()
+        await write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write", slow)
+        first = asyncio.create_task(cache.invalidate("tag"))
+        await writing.wait()
+    store.down = True
+    await cache.invalidate("tag")
+    store.down = False
+    go_on.set()
+    await first
+    assert "tag:tag" in cache._owed
+
+
+async def test_it_can_be_cleared(cache: ResponseCache) -> None:
+    await compute(cache)
+    await cache.invalidate()
+    await cache.invalidate("*", "all")
+    assert await found(cache)
+    await cache.clear()
+    assert not await found(cache)

@@ -39,18 +39,45 @@ def test_other_statuses_have_no_condition() -> None:
 
 def test_the_routes_own_headers_stay() -> None:
     response = CompleteResponse(200, (("etag", 'W/"own"'), ("cache-control", "max-age=3")), b"")
-    assert response.described("public, max-age=60", ()) == response
+    assert response.described("public, max-age=60") == response
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "lifetime"),
+    [
+        ("max-age=0, must-revalidate", 0),
+        ("max-age=10", 10),
+        ("max-age=100", 60),
+        ('s-maxage="5", max-age=10', 5),
+        ("No-Store", 0),
+        ("private", 0),
+        ("max-age=soon", 60),
+        ("", 60),
+    ],
+)
+def test_the_routes_own_freshness_counts(cache_control: str, lifetime: int) -> None:
+    response = CompleteResponse(200, (("cache-control", cache_control),), b"")
+    assert response.lifetime(60, public=True, vary=()) == lifetime
 
 
 def test_it_is_the_same_after_storing() -> None:
     response = CompleteResponse(200, (("set", "é"), ("set", "b")), b"\x00\n{}\n")
-    stored = StoredResponse(response, 12.5, ("a", "b"))
-    assert StoredResponse.load(stored.dump()) == stored
+    stored = StoredResponse(response, True, 12.5, ("a", "b"))
+    assert StoredResponse.load("key", stored.dump("key")) == stored
 
 
 def test_garbage_is_no_stored_response() -> None:
-    dumped = StoredResponse(RESPONSE, 12.5, ()).dump()
+    stored = StoredResponse(RESPONSE, False, 12.5, ())
+    dumped, others = stored.dump("key"), stored.dump("another key")
     changed = bytes([dumped[-1] ^ 1])
-    for garbage in (b"", b"{}", b"x" * 100, dumped[:-1], dumped[:-1] + changed, dumped + b" "):
+    for garbage in (
+        b"",
+        b"{}",
+        b"x" * 100,
+        dumped[:-1],
+        dumped[:-1] + changed,
+        dumped + b" ",
+        others,
+    ):
         with pytest.raises(ValueError, match="not a stored response"):
-            StoredResponse.load(garbage)
+            StoredResponse.load("key", garbage)

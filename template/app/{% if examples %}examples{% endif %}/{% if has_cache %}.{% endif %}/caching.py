@@ -1,6 +1,7 @@
 """Caching: a response that is the same for everybody, computed at most every five minutes."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
@@ -27,10 +28,4 @@ async def data() -> Data:
 @router.get("/cache")
 async def statistics(cache: ResponseCacheDep) -> dict[str, int]:
     """What this process has found, computed, waited for, and how often its store did not answer."""
-    counted = cache.statistics
-    return {
-        "hits": counted.hits,
-        "misses": counted.misses,
-        "waits": counted.waits,
-        "errors": counted.errors,
-    }
+    return asdict(cache.statistics)

@@ -10,7 +10,6 @@ from app.settings import Settings
 
 _OVERHEAD = 500
 """Bytes that an entry takes beside its key and value, or nearly."""
-_TAG_LIFETIME = 86_400.0
 
 
 class StoreUnavailable(Exception):
@@ -37,11 +36,11 @@ class Store:
         entries = map(self.entries.get, keys)
         return [None if entry is None else entry.value for entry in entries]
 
-    async def add(self, keys: Sequence[str], value: bytes) -> list[bytes]:
-        """Set those that are not there; return what all of them are now."""
+    async def add(self, keys: Sequence[str], value: bytes, expire: float) -> list[bytes]:
+        """Set those that are not there, for `expire` seconds; return what all of them are now."""
         for key in keys:
             if key not in self.entries:
-                self._put(Entry(key, value, _TAG_LIFETIME))
+                self._put(Entry(key, value, expire))
         return [found or value for found in await self.read(keys)]
 
     async def write(
@@ -51,11 +50,7 @@ class Store:
         self._put(Entry(key, value, expire))
         for each in outlived_by:
             if (entry := self.entries.get(each)) is not None:
-                self._put(entry._replace(expire=max(_TAG_LIFETIME, 2 * expire)))
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self.entries.pop(key, None)
+                self._put(entry._replace(expire=max(entry.expire, 2 * expire)))
 
     def _put(self, entry: Entry) -> None:
         if _size(entry) > self.entries.maxsize:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError, ResponseError
 
 from app.settings import Settings
 
@@ -15,8 +14,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSE = 2.0
 """Seconds for which a server that did not answer is not asked again."""
-_TAG_LIFETIME = 86_400
-_MAX_BATCH = 1000
+_MAX_BATCH = 500
 
 _Command = tuple[Any, ...]
 
@@ -30,6 +28,8 @@ class _Batch:
 
     def __init__(self) -> None:
         self.commands: list[_Command] = []
+        self.reads: dict[str, int] = {}
+        """Names that are read, each once however many want it, and where their values come."""
         self.answers: asyncio.Task[list[Any] | None] | None = None
 
 
@@ -46,51 +46,65 @@ class Store:
 
     async def read(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values, None for each that is not there. Raises StoreUnavailable."""
-        (values,) = await self._send(("MGET", *map(self._named, keys)))
-        return list(values)
-
-    async def add(self, keys: Sequence[str], value: bytes) -> list[bytes]:
-        """Set those that are not there; return what all of them are now. Raises StoreUnavailable."""
+        batch = self._open_batch()
         names = [self._named(key) for key in keys]
-        set_new = [("SET", name, value, "NX", "EX", _TAG_LIFETIME) for name in names]
-        *_, values = await self._send(*set_new, ("MGET", *names))
-        return [found or value for found in values]
+        for name in names:
+            batch.reads.setdefault(name, len(batch.reads))
+        answers = await self._answers(batch)
+        return [_value(answers[batch.reads[name]]) for name in names]
+
+    async def add(self, keys: Sequence[str], value: bytes, expire: float) -> list[bytes]:
+        """Set those that are not there, for `expire` seconds; return what all of them are now.
+
+        Raises StoreUnavailable.
+        """
+        names = [self._named(key) for key in keys]
+        lifetime = _milliseconds(expire)
+        commands: list[_Command] = [("SET", name, value, "NX", "PX", lifetime) for name in names]
+        answers = await self._send(*commands, *(("GET", name) for name in names))
+        return [_value(found) or value for found in answers[len(names) :]]
 
     async def write(
         self, key: str, value: bytes, expire: float, outlived_by: Sequence[str]
     ) -> None:
-        """Set one for `expire` seconds; `outlived_by` are keys that must stay at least as long.
+        """Set one for `expire` seconds; `outlived_by` are keys that must stay longer.
 
         Raises StoreUnavailable.
         """
-        lifetime = max(_TAG_LIFETIME, int(2 * expire))
-        longer = [("EXPIRE", self._named(each), lifetime, "GT") for each in outlived_by]
-        await self._send(("SET", self._named(key), value, "PX", int(expire * 1000)), *longer)
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Raises StoreUnavailable."""
-        await self._send(("UNLINK", *map(self._named, keys)))
+        longer = [
+            ("PEXPIRE", self._named(each), _milliseconds(2 * expire), "GT") for each in outlived_by
+        ]
+        await self._send(("SET", self._named(key), value, "PX", _milliseconds(expire)), *longer)
 
     def _named(self, key: str) -> str:
         return f"{self._prefix}:cache:{key}"
 
     async def _send(self, *commands: _Command) -> list[Any]:
-        batch = self._batch
-        if batch is None or len(batch.commands) >= _MAX_BATCH:
-            batch = self._batch = _Batch()
-            batch.answers = asyncio.create_task(self._execute(batch))
+        batch = self._open_batch()
         first = len(batch.commands)
         batch.commands += commands
+        answers = await self._answers(batch)
+        # The values that were read come first.
+        mine = answers[len(batch.reads) :][first : first + len(commands)]
+        for answer in mine:
+            if isinstance(answer, Exception):  # out of memory, a replica
+                raise StoreUnavailable("it refuses") from answer
+        return mine
+
+    def _open_batch(self) -> _Batch:
+        batch = self._batch
+        if batch is None or len(batch.commands) + len(batch.reads) >= _MAX_BATCH:
+            batch = self._batch = _Batch()
+            batch.answers = asyncio.create_task(self._execute(batch))
+        return batch
+
+    async def _answers(self, batch: _Batch) -> list[Any]:
         assert batch.answers is not None
         # Who goes away takes nobody's answer along.
         answers = await asyncio.shield(batch.answers)
         if answers is None:
             raise StoreUnavailable("it does not answer")
-        mine = answers[first : first + len(commands)]
-        for answer in mine:
-            if isinstance(answer, ResponseError):  # out of memory, a replica
-                raise StoreUnavailable("it refuses") from answer
-        return mine
+        return answers
 
     async def _execute(self, batch: _Batch) -> list[Any] | None:
         """Return the answers, None if there are none in time."""
@@ -103,12 +117,12 @@ class Store:
                 return None
             self._paused_until = loop.time() + _PAUSE  # this one tries, the others go on without
         pipeline = self._redis.pipeline(transaction=False)
-        for command in batch.commands:
+        for command in (*(("GET", name) for name in batch.reads), *batch.commands):
             pipeline.execute_command(*command)
         try:
             async with asyncio.timeout(self._timeout) as deadline:
                 answers = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # whatever it says: the client raises ValueError for nonsense
             late = loop.time() - (deadline.when() or 0)
             if not isinstance(error, TimeoutError) or late < self._timeout:
                 self._fail(error)  # else this process was too busy to see the answer
@@ -123,6 +137,17 @@ class Store:
         if not self._failing:
             logger.warning("the cache does not answer, serving without it: %r", error)
         self._failing = True
+
+
+def _value(answer: Any) -> bytes | None:
+    """Return what a key holds, None for nothing. Raises StoreUnavailable if the server refused."""
+    if answer is None or isinstance(answer, bytes):
+        return answer
+    raise StoreUnavailable("it refuses") from answer if isinstance(answer, Exception) else None
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 @asynccontextmanager

@@ -25,9 +25,8 @@ async def test_bytes_are_bounded() -> None:
 
 async def test_what_others_need_outlives_them() -> None:
     store = Store(max_entries=10, max_bytes=1_000_000)
-    assert await store.add(["tag"], b"1") == [b"1"]
-    assert await store.add(["tag", "new"], b"2") == [b"1", b"2"]
+    assert await store.add(["tag"], b"1", 60) == [b"1"]
+    assert await store.add(["tag", "new"], b"2", 60) == [b"1", b"2"]
     await store.write("key", b"", 1_000_000, ["tag", "gone"])
     assert store.entries["tag"].expire == 2_000_000
-    await store.delete(["tag", "gone"])
-    assert await store.read(["tag"]) == [None]
+    assert await store.read(["gone"]) == [None]

@@ -19,23 +19,48 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 
 
 async def test_what_others_need_outlives_them(store: Store) -> None:
-    assert await store.add(["tag"], b"1") == [b"1"]
-    assert await store.add(["tag", "new"], b"2") == [b"1", b"2"]
+    assert await store.add(["tag"], b"1", 60) == [b"1"]
+    assert await store.add(["tag", "new"], b"2", 60) == [b"1", b"2"]
     await store.write("key", b"value", 1_000_000, ["tag", "gone"])
     name = store._named("tag")
     assert 1_999_000 < await store._redis.ttl(name) <= 2_000_000
     await store.write("key", b"value", 1, ["tag"])
     assert await store._redis.ttl(name) > 1_000_000
     assert await store.read(["key", "tag", "gone"]) == [b"value", b"1", None]
-    await store.delete(["tag", "gone"])
-    assert await store.read(["tag"]) == [None]
 
 
-async def test_a_key_of_another_kind_is_nothing(store: Store) -> None:
+async def test_a_key_of_another_kind_is_a_refusal(store: Store) -> None:
     name = store._named("list")
     await store._redis.lpush(name, "x")
-    assert await store.read(["list"]) == [None]
     await store._redis.expire(name, 60)
+    with pytest.raises(StoreUnavailable):
+        await store.read(["list"])
+    assert await store.read(["other"]) == [None]
+
+
+@pytest.mark.parametrize("said", ["$abc", ":1", "*0", "*1", "nonsense", ",x"])
+async def test_nonsense_on_the_wire_is_an_outage(settings: Settings, said: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            writer.write(f"{said}\r\n".encode() * 20)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    liar = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0"})
+    async with server, open_store(liar) as store:
+        with pytest.raises(StoreUnavailable):
+            await store.read(["a", "b"])
+
+
+async def test_many_who_want_one_large_value(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is read once."""
+    await store.write("large", b"x" * 1_000_000, 60, [])
+    values = await asyncio.gather(*(store.read(["large"]) for _ in range(300)))
+    assert {len(value or b"") for (value,) in values} == {1_000_000}
+    assert not caplog.records
 
 
 async def test_more_requests_than_connections(settings: Settings) -> None:
