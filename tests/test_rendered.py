@@ -108,6 +108,7 @@ def test_files_are_clean(rendered: Rendered, variant: Answers) -> None:
         assert text.endswith("\n") or not text, f"{name} ends without a line break"
         assert text.strip() or name.endswith(("__init__.py", ".gitkeep")), f"{name} is empty"
         assert not re.search(r"\n{4,}|[ \t]\n", text), f"{name} has stray white space"
+        assert not re.search(r"[^\n]\n## ", text), f"{name} has a heading without a line before it"
         assert "if True" not in text, name
         assert "if False" not in text, name
 
