@@ -46,8 +46,10 @@ def test_the_development_server_starts_from_nothing(
         assert (project / ".env").read_bytes() == written
         service.stop()
 
-    # Without a server of its own it has to be told where the database is.
-    settings = settings_of(suite_variant) if suite_variant["database"] == "postgresql" else {}
+    # It starts no servers, so it has to be told where they are.
+    settings = settings_of(suite_variant)
+    if suite_variant["database"] == "sqlite":
+        del settings["DATABASE_URL"], settings["SECRET_KEY"]
     with start(project, "uv", "run", "fastapi", "dev", settings=settings) as service:
         assert httpx2.get(f"{service.url}/readyz").status_code == 200
         service.stop()
