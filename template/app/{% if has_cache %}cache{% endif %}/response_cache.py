@@ -225,8 +225,8 @@ class ResponseCache:
     async def _pay(self) -> None:
         owed = dict(self._owed)
         version = f"{self._process} {time.time()} {secrets.token_hex(8)}".encode()
-        for key in owed:
-            await self._store.write(key, version, _VERSION_LIFETIME, [])
+        writes = (self._store.write(key, version, _VERSION_LIFETIME, []) for key in owed)
+        await asyncio.gather(*writes)
         for key, change in owed.items():
             if self._owed.get(key) == change:  # not changed once more meanwhile
                 del self._owed[key]
