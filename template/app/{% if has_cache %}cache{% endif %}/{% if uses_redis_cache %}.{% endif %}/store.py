@@ -43,6 +43,7 @@ class Store:
         self._batch: _Batch | None = None
         self._failing = False
         self._paused_until = 0.0
+        self._answered_at = 0.0
 
     async def read(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values, None for each that is not there. Raises StoreUnavailable."""
@@ -124,9 +125,12 @@ class Store:
                 answers = await pipeline.execute(raise_on_error=False)
         except Exception as error:  # whatever it says: the client raises ValueError for nonsense
             late = loop.time() - (deadline.when() or 0)
-            if not isinstance(error, TimeoutError) or late < self._timeout:
-                self._fail(error)  # else this process was too busy to see the answer
+            silent = loop.time() - self._answered_at
+            busy = late > self._timeout or silent < 2 * self._timeout
+            if not (busy and isinstance(error, TimeoutError)):
+                self._fail(error)  # else this process may have been too busy to see the answer
             return None
+        self._answered_at = loop.time()
         if self._failing:
             logger.warning("the cache answers again")
             self._failing = False

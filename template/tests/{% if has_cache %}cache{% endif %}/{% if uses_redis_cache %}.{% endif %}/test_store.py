@@ -13,6 +13,12 @@ from app.settings import Settings
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With the deadline of a service."""
+    return settings.model_copy(update={"cache_timeout": 0.25})
+
+
+@pytest.fixture
 async def store(settings: Settings) -> AsyncIterator[Store]:
     async with open_store(settings) as store:
         yield store
