@@ -53,6 +53,8 @@ def settings(
     given = settings_of(variant)
     if variant["cache"] == "redis":
         given["REDIS_URL"] = request.getfixturevalue("valkey").url
+        # These tests are not about deadlines: two cores are few for four processes.
+        given["CACHE_TIMEOUT"] = "5"
     return given
 
 
@@ -255,6 +257,7 @@ def test_no_outage_of_the_server_is_felt(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
     """Refused, frozen, killed, restarted, full, holding garbage: as if uncached, each answer within a second."""
+    del settings["CACHE_TIMEOUT"]
     valkey.kill()
     with start(project, *SERVE, settings=settings) as service:
         assert asyncio.run(slowest(service, 1)) < 1
@@ -308,6 +311,7 @@ def test_an_invalidation_is_not_lost_with_the_server(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
     """What was stored before the change is never served again, also not once the server is back."""
+    del settings["CACHE_TIMEOUT"]
     headers = {"X-User": "7"}
     with (
         start(project, *SERVE, settings=settings) as service,
