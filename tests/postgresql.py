@@ -1,7 +1,6 @@
 """A PostgreSQL server for the template's own tests: the one that rendered projects start."""
 
 import asyncio
-import importlib.util
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from tests import projects
 from tests.variants import ROOT
 
 SOURCE = (
@@ -22,12 +22,7 @@ SOURCE = (
 
 def load() -> ModuleType:
     """Return the module that rendered projects have."""
-    spec = importlib.util.spec_from_file_location("devservers_postgresql", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return projects.load(SOURCE)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Renders variants and runs commands in them, each in its own environment."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import copier
@@ -101,6 +103,16 @@ def run(
         f"{' '.join(command)} in {folder} exited {done.returncode}:\n{done.stdout}"
     )
     return done.stdout
+
+
+def load(source: Path) -> ModuleType:
+    """Return a module that rendered projects have, from its plain source."""
+    spec = importlib.util.spec_from_file_location(source.stem, source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def files(folder: Path) -> dict[str, bytes]:

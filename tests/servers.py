@@ -5,14 +5,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 
 from tests.projects import environment
+
+PASSWORD = "correct horse battery"
 
 
 def free_port() -> int:
@@ -77,3 +79,15 @@ def wait_until_live(service: Service, timeout: float) -> None:
         except httpx2.HTTPError:
             time.sleep(0.1)
     raise AssertionError(f"the service does not answer:\n{service.log.read_text()}")
+
+
+@asynccontextmanager
+async def signed_in(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
+    """Yield a client of a service, signed in as somebody new."""
+    async with httpx2.AsyncClient(base_url=service.url, timeout=30) as client:
+        email = f"{time.time_ns()}@example.com"
+        await client.post("/register", json={"email": email, "password": PASSWORD})
+        form = {"username": email, "password": PASSWORD}
+        token = (await client.post("/token", data=form)).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client

@@ -15,7 +15,7 @@ import redis
 from tests import probe
 from tests.conftest import Rendered, ServiceSettings, as_parameter
 from tests.projects import run
-from tests.servers import Service, start
+from tests.servers import Service, signed_in, start
 from tests.valkey import Valkey, load, running
 from tests.variants import Answers, all_variants, covering_set, focused, with_answer
 
@@ -96,10 +96,10 @@ def test_two_workers_share_what_is_each_users_own(
         asyncio.run(check_users(service))
         assert len(asyncio.run(cold(service))) <= 2  # one a process
         asyncio.run(cold(service))
-        held = [valkey.client.get(key) for key in valkey.client.scan_iter()]
+        held: list[Any] = [valkey.client.get(key) for key in valkey.client.scan_iter()]
         # All but those for which a starved server took too long.
-        assert sum(b"process" in value for value in held) > 400  # type: ignore[operator]
-        assert not any(b"never to be stored" in value for value in held)  # type: ignore[operator]
+        assert sum(b"process" in value for value in held) > 400
+        assert not any(b"never to be stored" in value for value in held)
         assert service.stop() in (0, -15, 143)
         log = service.log.read_text()
     assert '"hits": ' in log  # statistics of each process, when it stops
@@ -182,12 +182,7 @@ def test_a_change_is_seen_by_whoever_asks_after_it(
     run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
 
     async def change_and_read(service: Service) -> None:
-        async with client_of(service) as client:
-            form = {"email": "ada@example.com", "password": "correct horse battery"}
-            await client.post("/register", json=form)
-            credentials = {"username": form["email"], "password": form["password"]}
-            token = (await client.post("/token", data=credentials)).json()["access_token"]
-            client.headers["Authorization"] = f"Bearer {token}"
+        async with signed_in(service) as client:
             done = False
 
             async def read() -> None:

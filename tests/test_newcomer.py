@@ -16,11 +16,10 @@ import yaml
 from tests import postgresql
 from tests.conftest import Rendered, ServiceSettings, as_parameter
 from tests.projects import environment, git, render, run
-from tests.servers import start
+from tests.servers import PASSWORD, start
 from tests.test_questions import copy
 from tests.variants import ROOT, Answers, focused
 
-PASSWORD = "correct horse battery"
 KEY = "a key for tests that guards nothing at all"
 
 

@@ -6,8 +6,7 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -18,26 +17,13 @@ from tests import postgresql
 from tests.conftest import Rendered, as_parameter
 from tests.postgresql import Proxy, load, new_database
 from tests.projects import render, run
-from tests.servers import Service, start
+from tests.servers import PASSWORD, signed_in, start
 from tests.variants import Answers, focused
 
 KEY = "a key for tests that guards nothing at all"
-PASSWORD = "correct horse battery"
 SERVE = ("uv", "run", "python", "-m", "app", "serve")
 VARIANTS = [as_parameter(variant) for variant in focused("lifecycle", database="postgresql")]
 for_both_lifecycles = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
-
-
-@asynccontextmanager
-async def signed_in(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
-    """Yield a client of a service, signed in as somebody new."""
-    async with httpx2.AsyncClient(base_url=service.url, timeout=30) as client:
-        email = f"{time.time_ns()}@example.com"
-        await client.post("/register", json={"email": email, "password": PASSWORD})
-        form = {"username": email, "password": PASSWORD}
-        token = (await client.post("/token", data=form)).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield client
 
 
 async def timed(request: Callable[[], object]) -> tuple[int, float]:

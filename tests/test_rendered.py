@@ -161,6 +161,20 @@ def test_databases_have_the_same_revisions_and_tests_of_behaviour(
             assert may_differ or one.get(name) == other.get(name), name
 
 
+@for_variants(cache="memory")
+def test_caches_differ_in_their_store_alone(rendered: Rendered, variant: Answers) -> None:
+    """No file that uses the cache is touched by a switch."""
+    one = files(rendered(**variant))
+    other = files(rendered(**{**variant, "cache": "redis"}))
+    may_differ = re.compile(
+        r"app/(settings|__main__)\.py|app/cache/store\.py|dev\.py|devservers/(__init__|valkey)\.py"
+        r"|tests/(conftest|helpers|cache/test_store|web/test_settings)\.py"
+        r"|README\.md|pyproject\.toml|\.env\.example|\.copier-answers\.yml"
+    )
+    different = {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+    assert not [name for name in different if not may_differ.fullmatch(name)]
+
+
 @for_variants(examples=True)
 def test_examples_can_be_deleted(rendered: Rendered, variant: Answers) -> None:
     """Two folders and one line: what is left is what `examples: no` renders."""

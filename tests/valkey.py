@@ -1,6 +1,5 @@
 """A Valkey server for the template's own tests, with everything that can happen to one."""
 
-import importlib.util
 import signal
 import subprocess
 import time
@@ -11,6 +10,7 @@ from types import ModuleType
 
 import redis
 
+from tests import projects
 from tests.servers import free_port
 from tests.variants import ROOT
 
@@ -23,12 +23,7 @@ SOURCE = (
 
 def load() -> ModuleType:
     """Return the module that rendered projects have."""
-    spec = importlib.util.spec_from_file_location("devservers_valkey", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return projects.load(SOURCE)
 
 
 class Valkey:

@@ -9,7 +9,7 @@ from functools import partial, wraps
 from hashlib import blake2b
 from operator import itemgetter
 from string import Formatter
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, cast, get_args
 from uuid import UUID
 
 from fastapi import Depends, Request, Response, params
@@ -67,9 +67,8 @@ def cached(
             *positional: Any, cached_exchange: _Exchange | None = None, **arguments: Any
         ) -> Any:
             answer = None
-            if (
-                cached_exchange is not None
-            ):  # it is None where somebody calls the route as a function
+            # None where somebody calls the route as a function.
+            if cached_exchange is not None:
                 answer = await cached_exchange.look_up(policy, route, arguments)
             if isinstance(answer, _Found):
                 return Response()  # the recorder sends what was found instead
@@ -86,7 +85,7 @@ def cached(
         )
         parameters = [*signature.parameters.values(), exchange]
         wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return wrapper  # type: ignore[return-value]
+        return cast("Route", wrapper)
 
     return decorate
 

@@ -28,6 +28,8 @@ _RETRY = 1.0
 """Seconds between attempts to invalidate while the store does not answer."""
 _VERSION_LIFETIME = 86_400.0
 """Seconds that an invalidation is remembered; older responses are computed anew."""
+_TRIES = 3
+"""How often a request may come to wait, after leaders that were cancelled or hang; then it computes alone."""
 _MAX_OWED = 10_000
 
 _Versions = tuple[str, ...]
@@ -125,7 +127,7 @@ class ResponseCache:
         self, key: str, tags: Sequence[str], expire: int, began_at: float
     ) -> StoredResponse | Computation:
         """Return the stored response, or a computation for the caller to finish or abandon."""
-        for _ in range(3):
+        for _ in range(_TRIES):
             stored, versions = await self._read(key, tags, expire)
             if stored is not None:
                 self.statistics.hits += 1

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -50,7 +50,7 @@ async def store(settings: Settings) -> AsyncIterator[Failing]:
 async def cache(store: Failing, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ResponseCache]:
     monkeypatch.setattr(response_cache, "_LINGER", 0)
     monkeypatch.setattr(response_cache, "_RETRY", 0.02)
-    cache = ResponseCache(store, max_body_size=100)  # type: ignore[arg-type]
+    cache = ResponseCache(cast("Store", store), max_body_size=100)
     yield cache
     await cache.close()
 
@@ -85,6 +85,22 @@ async def test_it_is_found_until_it_is_invalidated(cache: ResponseCache) -> None
     assert await found(cache)
     await cache.invalidate("tag")
     assert not await found(cache)
+
+
+async def test_what_is_stored_together_does_not_expire_together(
+    cache: ResponseCache, store: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor later than it was said."""
+    lifetimes: set[float] = set()
+
+    async def write(key: str, value: bytes, expire: float, keys: Sequence[str]) -> None:
+        lifetimes.add(expire)
+
+    monkeypatch.setattr(store, "write", write)
+    for _ in range(20):
+        await compute(cache)
+    assert len(lifetimes) > 1
+    assert 54 <= min(lifetimes) <= max(lifetimes) <= 60
 
 
 async def test_too_large_a_body_is_not_stored(cache: ResponseCache) -> None:
@@ -172,7 +188,7 @@ async def test_another_process_may_have_another_clock(
     cache: ResponseCache, store: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For a moment after its change nothing is stored."""
-    await ResponseCache(store, 100).invalidate("tag")  # type: ignore[arg-type]
+    await ResponseCache(cast("Store", store), 100).invalidate("tag")
     await compute(cache)
     assert not await found(cache)
     monkeypatch.setattr(response_cache, "_CLOCKS", 0)

@@ -68,7 +68,7 @@ class Store:
     async def write(
         self, key: str, value: bytes, expire: float, outlived_by: Sequence[str]
     ) -> None:
-        """Set one for `expire` seconds; `outlived_by` are keys that must stay longer.
+        """Set one for `expire` seconds; `outlived_by` are keys that must stay at least as long.
 
         Raises StoreUnavailable.
         """

@@ -5,9 +5,7 @@ from httpx2 import AsyncClient
 from tests.users.people import register
 
 
-async def test_it_is_ones_own_and_as_it_is_now(
-    client: AsyncClient,
-) -> None:
+async def test_it_is_ones_own_and_as_it_is_now(client: AsyncClient) -> None:
     headers = [
         await (await register(client, f"{name}@example.com")).headers(client)
         for name in ("ada", "grace")

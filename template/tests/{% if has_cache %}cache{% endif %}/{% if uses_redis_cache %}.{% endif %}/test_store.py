@@ -72,7 +72,7 @@ async def test_many_who_want_one_large_value(
 async def test_more_requests_than_connections(settings: Settings) -> None:
     few = settings.model_copy(update={"cache_max_connections": 2})
     async with open_store(few) as store:
-        answers = await asyncio.gather(*(store.read(["a"]) for _ in range(3000)))
+        answers = await asyncio.gather(*(store.read([str(key)]) for key in range(3000)))
         assert answers == [[None]] * 3000
         one, other = asyncio.create_task(store.read(["a"])), asyncio.create_task(store.read(["a"]))
         await asyncio.sleep(0)
