@@ -97,7 +97,7 @@ def installed(rendered: Rendered) -> Rendered:
         project = rendered(**answers).with_name("installed")
         if not project.exists():
             shutil.copytree(rendered(**answers), project)
-            run(project, "uv", "sync", "--quiet", "--compile-bytecode")
+            run(project, "uv", "sync", "--quiet")
         return project
 
     return get
@@ -129,7 +129,7 @@ def settings_of(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettin
 
     def get(variant: Answers) -> dict[str, str]:
         settings = {}
-        if variant["cache"] == "redis":
+        if "redis" in (variant["cache"], variant["websockets"]):
             settings["REDIS_URL"] = request.getfixturevalue("redis_url")
         if variant["database"] == "none":
             return settings

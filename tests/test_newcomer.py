@@ -18,20 +18,23 @@ from tests.conftest import Rendered, ServiceSettings, as_parameter
 from tests.projects import environment, git, render, run
 from tests.servers import PASSWORD, start
 from tests.test_questions import copy
-from tests.variants import ROOT, Answers, focused
+from tests.variants import ROOT, Answers, all_variants, covering_set, focused
 
 KEY = "a key for tests that guards nothing at all"
 
 
 @pytest.fixture
-def project(template: Path, tmp_path: Path, suite_variant: Answers) -> Iterator[Path]:
+def project(template: Path, tmp_path: Path, variant: Answers) -> Iterator[Path]:
     """A render of one's own, with nothing done in it yet."""
-    yield render(template, tmp_path / "my service", **suite_variant)
+    yield render(template, tmp_path / "my service", **variant)
     postgresql.forget(tmp_path / "my service/data/postgresql")
 
 
+@pytest.mark.parametrize(
+    "variant", [as_parameter(each) for each in covering_set(all_variants(), 2)], indirect=True
+)
 def test_the_development_server_starts_from_nothing(
-    project: Path, suite_variant: Answers, settings_of: ServiceSettings
+    project: Path, variant: Answers, settings_of: ServiceSettings
 ) -> None:
     with start(project, "uv", "run", "dev.py") as service:
         port = service.url.rpartition(":")[2]
@@ -46,8 +49,8 @@ def test_the_development_server_starts_from_nothing(
         service.stop()
 
     # It starts no servers, so it has to be told where they are.
-    settings = settings_of(suite_variant)
-    if suite_variant["database"] == "sqlite":
+    settings = settings_of(variant)
+    if variant["database"] == "sqlite":
         del settings["DATABASE_URL"], settings["SECRET_KEY"]
     with start(project, "uv", "run", "fastapi", "dev", settings=settings) as service:
         assert httpx2.get(f"{service.url}/readyz").status_code == 200

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 Answers = dict[str, Any]
 
 
+@cache
 def questions() -> dict[str, dict[str, Any]]:
     """Return what `copier.yml` asks or derives, by name."""
     loaded = yaml.safe_load((ROOT / "copier.yml").read_text())
