@@ -11,6 +11,7 @@ from app.web.logs import request_id_var
 
 logger = logging.getLogger("app.requests")
 
+_BEGINNINGS = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -41,12 +42,14 @@ class RequestContext:
 
         async def send_with_id(message: Message) -> None:
             nonlocal status, ended
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                status = message["status"]
+            if message["type"] in _BEGINNINGS:
+                status = message.get("status", 101)  # a WebSocket is accepted without one
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", request_id.encode()),
                 ]
+            elif message["type"] == "websocket.close" and status is None:
+                status = 403  # what the server makes of it
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 ended = perf_counter()  # background tasks do not count
