@@ -1,6 +1,7 @@
 """Rendered services as real processes on real sockets."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -36,6 +37,12 @@ class Service:
         """Send SIGTERM and return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
+
+    def errors(self) -> list[str]:
+        """Return the lines of its log that say that something is wrong, but mails that were not sent."""
+        wrong = re.compile('"level": "ERROR"|Traceback|Task was destroyed')
+        lines = self.log.read_text().splitlines()
+        return [line for line in lines if wrong.search(line) and "mail not sent" not in line]
 
 
 @contextmanager

@@ -54,6 +54,7 @@ REFUSALS = [
     ({"lifecycle": "magic"}, "Invalid choice"),
     ({"database": "oracle"}, "Invalid choice"),
     ({"cache": "memcached"}, "Invalid choice"),
+    ({"websockets": "socket.io"}, "Invalid choice"),
     ({"examples": "ture"}, "Invalid choice"),
 ]
 

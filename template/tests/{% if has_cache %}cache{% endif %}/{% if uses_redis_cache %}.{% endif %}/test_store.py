@@ -70,7 +70,7 @@ async def test_many_who_want_one_large_value(
 
 
 async def test_more_requests_than_connections(settings: Settings) -> None:
-    few = settings.model_copy(update={"cache_max_connections": 2})
+    few = settings.model_copy(update={"cache_max_connections": 2, "cache_timeout": 10})
     async with open_store(few) as store:
         answers = await asyncio.gather(*(store.read([str(key)]) for key in range(3000)))
         assert answers == [[None]] * 3000
