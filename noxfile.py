@@ -43,6 +43,12 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """The example page in a real browser: install Chromium first."""
+    pytest(session, "tests/browser_chat.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What a signed-in request costs beside the bare driver and the usual way."""
     session.install(*TESTS)
