@@ -6,7 +6,7 @@ import time
 
 from limits import parse
 from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from app.auth.errors import TooManyAttempts
 from app.settings import Settings
@@ -16,7 +16,7 @@ class Attempts:
     """Counts attempts by account and by address. Each process counts for itself."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._per_account = parse(settings.sign_in_limit_per_account)
         self._per_address = parse(settings.sign_in_limit_per_address)
 
