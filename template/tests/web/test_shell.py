@@ -187,6 +187,13 @@ def test_one_log_line_a_request_without_its_query(
     assert "secret" not in repr(record.__dict__)
 
 
+def test_a_client_cannot_forge_a_log_line() -> None:
+    record = logging.LogRecord("name", logging.INFO, "", 1, "request", (), None)
+    record.path = "/\n12:00:00 INFO forged\x1b[2K"
+    assert PlainFormatter().format(record).endswith(r"path='/\n12:00:00 INFO forged\x1b[2K'")
+    assert "\n" not in JsonFormatter().format(record)
+
+
 def test_log_lines_are_json_with_extras_and_exceptions() -> None:
     try:
         raise RuntimeError("why")

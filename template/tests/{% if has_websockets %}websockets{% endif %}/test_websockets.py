@@ -191,6 +191,19 @@ async def test_pages_of_others_may_not_connect(serve: Serve) -> None:
             await server.join(origin=ours)
 
 
+async def test_a_path_that_nobody_serves_is_logged_as_refused(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.requests")
+    async with serve() as server:
+        with pytest.raises(InvalidStatus) as raised:
+            await server.connect("/nowhere")
+    assert raised.value.response.status_code == 403
+    [record] = [each for each in caplog.records if each.name == "app.requests"]
+    seen = record.__dict__
+    assert (seen["method"], seen["path"], seen["status"]) == ("WEBSOCKET", "/nowhere", 403)
+
+
 async def test_what_is_refused_before_it_is_accepted(serve: Serve) -> None:
     async with serve(websocket_max_connections=1) as server:
         with pytest.raises(InvalidStatus) as raised:
