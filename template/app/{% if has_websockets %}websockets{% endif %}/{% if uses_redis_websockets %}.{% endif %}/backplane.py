@@ -30,6 +30,7 @@ _MAX_CONNECTIONS = 10
 _MIN_DELAY, _MAX_DELAY = 0.05, 1.0
 """Seconds between attempts to subscribe again; the real ones are a random part of it."""
 _MAX_RESYNC_DELAY = 1.0
+"""Seconds."""
 
 
 class Backplane:
@@ -72,19 +73,20 @@ class Backplane:
 
     async def _publish(self, envelope: list[str]) -> None:
         if time.monotonic() < self._retry_at:
+            self._unsent = True
             return
+        unsent, self._unsent = self._unsent, False  # what fails from here on sets it again
         try:
             async with asyncio.timeout(_DEADLINE):
-                if self._unsent:
+                if unsent:
                     await self._redis.publish(self._channel, "[]")
-                    self._unsent = False
                     logger.warning("messages reach other workers again")
                 await self._redis.publish(self._channel, json.dumps(envelope))
         except asyncio.CancelledError:
             self._failed()
             raise
         except Exception as error:  # whatever it says: the client raises ValueError for nonsense
-            if not self._unsent:
+            if not unsent:
                 logger.warning("messages do not reach other workers: %r", error)
             self._failed()
             # What lies in the pool may be as dead, and would fail one message each.
@@ -132,7 +134,7 @@ class Backplane:
     def _resync_soon(self) -> None:
         """Tell the clients once of what several workers lost, and not those of all workers at once."""
         if self._resyncing is None:
-            delay = random.uniform(0.2, 1) * _MAX_RESYNC_DELAY  # noqa: S311
+            delay = random.uniform(0.2, 1) * _MAX_RESYNC_DELAY  # noqa: S311 (no secret)
             self._resyncing = asyncio.get_running_loop().call_later(delay, self._resync)
 
     def _resync(self) -> None:

@@ -1,6 +1,7 @@
 """A page, a client in a terminal, and an HTTP request that a room hears."""
 
 import asyncio
+import functools
 
 import pytest
 from httpx2 import AsyncClient
@@ -41,10 +42,10 @@ async def test_the_client_talks_and_connects_again(
         protocols = await server.credentials()
         chatting = asyncio.create_task(chat(f"ws://{server.url}/ws", protocols, typed))
         for times, (code, text) in enumerate([(1013, "hello"), (4408, "again")], 1):
-            await until(lambda times=times: shows("You are", times))  # type: ignore[misc]
+            await until(functools.partial(shows, "You are", times))
             await typed.put(text)
             assert await other.receive_texts(1) == [text]
-            await until(lambda text=text: shows(f": {text}"))  # type: ignore[misc]
+            await until(functools.partial(shows, f": {text}"))
             (own,) = (each for each in manager.members("lobby") if each.name != other.name)
             own.close(code)
         with pytest.raises(ConnectionError, match="4408"):

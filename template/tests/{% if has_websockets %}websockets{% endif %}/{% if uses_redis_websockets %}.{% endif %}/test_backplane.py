@@ -16,13 +16,20 @@ from app.wiring import open_root_scope
 from tests.websockets.fixtures import Serve
 
 
+@pytest.fixture(autouse=True)
+def quick_resync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backplane, "_MAX_RESYNC_DELAY", 0.2)
+
+
+async def hang(*_: object) -> None:
+    await asyncio.sleep(60)
+
+
 async def test_each_message_comes_once_and_in_order(serve: Serve) -> None:
-    async with serve() as one, serve() as other:
+    async with serve(websocket_burst=50) as one, serve() as other:
         clients = [await server.join() for server in (one, other, one, other)]
         for number in range(50):
             await clients[0].send(type="say", text=str(number))
-            if number % 20 == 19:
-                await asyncio.sleep(1)  # as fast as one may
         for client in clients:
             assert await client.receive_texts(50) == [str(number) for number in range(50)]
 
@@ -60,10 +67,6 @@ async def test_what_could_not_be_sent_is_made_known(
     async with serve() as one, serve() as other:
         clients = [await one.join(), await other.join()]
         monkeypatch.setattr(backplane, "_DEADLINE", 0.2)
-
-        async def hang(*_: object) -> None:
-            await asyncio.sleep(60)
-
         with monkeypatch.context() as patch:
             patch.setattr(Redis, "publish", hang)
             await clients[0].send(type="say", text="lost")
@@ -150,7 +153,7 @@ async def test_what_several_workers_lost_is_told_once(serve: Serve, settings: Se
         for _ in range(3):
             await redis.publish(f"{settings.redis_prefix}:0:websockets", "[]")
         assert await client.receive() == {"type": "resync"}
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(0.3)
         await client.send(type="ping")
         assert await client.receive() == {"type": "pong"}
 
@@ -160,10 +163,6 @@ async def test_a_broadcast_that_is_cancelled_is_told_of(
 ) -> None:
     async with serve() as one, serve() as other:
         client, manager = await one.join(), await other.manager()
-
-        async def hang(*_: object) -> None:
-            await asyncio.sleep(60)
-
         with monkeypatch.context() as patch:
             patch.setattr(Redis, "publish", hang)
             said = Said(room="lobby", sender="", text="lost")
