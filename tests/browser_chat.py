@@ -18,10 +18,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.conftest import Rendered, ServiceSettings, as_parameter
 from tests.projects import run
-from tests.servers import PASSWORD, Service, free_port, start
+from tests.servers import PASSWORD, SERVE, Service, free_port, start
 from tests.variants import Answers, focused
 
-SERVE = ("uv", "run", "python", "-m", "app", "serve")
 RECORD_STATES = """
 window.states = []
 const state = document.querySelector('#state')

@@ -2,16 +2,25 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from plumbum import local
 
-from tests import postgresql, valkey
+from tests import postgresql
 from tests.projects import render, run, snapshot
-from tests.variants import Answers, all_variants, command_for, covering_set, name_of
+from tests.valkey import Valkey, load, running
+from tests.variants import (
+    Answers,
+    all_variants,
+    command_for,
+    covering_set,
+    focused,
+    name_of,
+    with_answer,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +38,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
         if name in metafunc.fixturenames and name not in marked:
             metafunc.parametrize(name, [as_parameter(each) for each in values], indirect=True)
+
+
+def every_pair_with(**answers: Any) -> pytest.MarkDecorator:
+    """Parametrize `variant` so that the answers meet every other answer."""
+    return _over(covering_set(with_answer(all_variants(), **answers), 1))
+
+
+def one_with(**answers: Any) -> pytest.MarkDecorator:
+    """Parametrize `variant` by the smallest with the answers."""
+    return _over(focused(**answers))
+
+
+def _over(variants: Sequence[Answers]) -> pytest.MarkDecorator:
+    parameters = [as_parameter(each) for each in variants]
+    return pytest.mark.parametrize("variant", parameters, indirect=True)
 
 
 def as_parameter(variant: Answers) -> Any:
@@ -113,10 +137,17 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A Valkey server for one test, to be cut, frozen and killed."""
+    with running(tmp_path) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A Valkey server for all tests of the process."""
-    with valkey.load().running() as url:
+    with load().running() as url:
         yield url
 
 

@@ -15,6 +15,7 @@ import httpx2
 
 from tests.projects import environment
 
+SERVE = ("uv", "run", "python", "-m", "app", "serve")
 PASSWORD = "correct horse battery"
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,37 +13,16 @@ import pytest
 import redis
 
 from tests import probe
-from tests.conftest import Rendered, ServiceSettings, as_parameter
+from tests.conftest import Rendered, ServiceSettings, as_parameter, every_pair_with, one_with
 from tests.projects import run
-from tests.servers import Service, signed_in, start
-from tests.valkey import Valkey, load, running
-from tests.variants import Answers, all_variants, covering_set, focused, with_answer
-
-SERVE = ("uv", "run", "python", "-m", "app", "serve")
-
-
-def every_pair_with(cache: str) -> pytest.MarkDecorator:
-    """Parametrize `variant` so that the answer meets every other answer."""
-    variants = covering_set(with_answer(all_variants(), cache=cache), 1)
-    parameters = [as_parameter(each) for each in variants]
-    return pytest.mark.parametrize("variant", parameters, indirect=True)
-
-
-def one_with(cache: str) -> pytest.MarkDecorator:
-    """Parametrize `variant` by the smallest with the answer."""
-    parameters = [as_parameter(each) for each in focused(cache=cache)]
-    return pytest.mark.parametrize("variant", parameters, indirect=True)
+from tests.servers import SERVE, Service, signed_in, start
+from tests.valkey import Valkey, load
+from tests.variants import Answers, focused
 
 
 @pytest.fixture
 def project(installed: Rendered, variant: Answers, tmp_path: Path) -> Path:
     return probe.add(installed(**variant), tmp_path / "project", probe.CACHE)
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    with running(tmp_path) as valkey:
-        yield valkey
 
 
 @pytest.fixture
@@ -88,7 +67,7 @@ async def cold(service: Service) -> set[tuple[int, int]]:
     return {(response.json()["process"], response.json()["number"]) for response in responses}
 
 
-@every_pair_with("redis")
+@every_pair_with(cache="redis")
 def test_two_workers_share_what_is_each_users_own(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
@@ -106,7 +85,7 @@ def test_two_workers_share_what_is_each_users_own(
     assert "Traceback" not in log
 
 
-@every_pair_with("memory")
+@every_pair_with(cache="memory")
 def test_one_process_keeps_its_own(project: Path, settings: dict[str, str]) -> None:
     settings |= {"CACHE_MAX_BYTES": str(2**22)}
     with start(project, *SERVE, settings=settings) as service:
@@ -133,7 +112,7 @@ def resident(service: Service) -> int:
     return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
-@one_with("memory")
+@one_with(cache="memory")
 def test_several_workers_without_a_shared_cache_are_warned_of(
     project: Path, settings: dict[str, str]
 ) -> None:
@@ -142,7 +121,7 @@ def test_several_workers_without_a_shared_cache_are_warned_of(
         assert "each worker has a cache of its own" in service.log.read_text()
 
 
-@every_pair_with("redis")
+@every_pair_with(cache="redis")
 def test_an_invalidation_reaches_every_process(project: Path, settings: dict[str, str]) -> None:
     headers = {"X-User": "7"}
     with (
@@ -247,7 +226,7 @@ def wait_until_cached(service: Service) -> None:
         time.sleep(0.2)
 
 
-@every_pair_with("redis")
+@every_pair_with(cache="redis")
 def test_no_outage_of_the_server_is_felt(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
@@ -301,7 +280,7 @@ def test_no_outage_of_the_server_is_felt(
     assert "Traceback" not in log
 
 
-@every_pair_with("redis")
+@every_pair_with(cache="redis")
 def test_an_invalidation_is_not_lost_with_the_server(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
@@ -329,7 +308,7 @@ def test_an_invalidation_is_not_lost_with_the_server(
         service.stop()
 
 
-@every_pair_with("redis")
+@every_pair_with(cache="redis")
 def test_a_deployment_does_not_read_the_old_shape(project: Path, settings: dict[str, str]) -> None:
     def ask(service: Service) -> dict[str, Any]:
         headers = {"X-User": "7", "Host": "service.example"}
@@ -362,7 +341,7 @@ def test_without_binaries_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) ->
     assert "docker run" in said
 
 
-@one_with("redis")
+@one_with(cache="redis")
 def test_the_suite_runs_on_a_given_server_and_leaves_it_as_it_was(
     installed: Rendered, variant: Answers, valkey: Valkey
 ) -> None:

@@ -17,11 +17,10 @@ from tests import postgresql
 from tests.conftest import Rendered, as_parameter
 from tests.postgresql import Proxy, load, new_database
 from tests.projects import render, run
-from tests.servers import PASSWORD, signed_in, start
+from tests.servers import PASSWORD, SERVE, signed_in, start
 from tests.variants import Answers, focused
 
 KEY = "a key for tests that guards nothing at all"
-SERVE = ("uv", "run", "python", "-m", "app", "serve")
 VARIANTS = [as_parameter(variant) for variant in focused("lifecycle", database="postgresql")]
 for_both_lifecycles = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
 

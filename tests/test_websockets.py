@@ -1,13 +1,14 @@
 """WebSockets of real services: several processes, hundreds of clients, and a Valkey that fails."""
 
 import asyncio
+import functools
 import itertools
 import json
 import signal
 import statistics
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,32 +18,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.conftest import Rendered, ServiceSettings, as_parameter
+from tests.conftest import Rendered, ServiceSettings, every_pair_with, one_with
 from tests.projects import run
-from tests.servers import Service, signed_in, start
-from tests.valkey import Valkey, running
-from tests.variants import Answers, all_variants, covering_set, focused, with_answer
+from tests.servers import SERVE, Service, signed_in, start
+from tests.valkey import Valkey
+from tests.variants import Answers
 
-SERVE = ("uv", "run", "python", "-m", "app", "serve")
 FAST = {"WEBSOCKET_RATE": "10000", "WEBSOCKET_BURST": "10000", "SHUTDOWN_TIMEOUT": "3"}
-
-
-def every_pair_with(websockets: str) -> pytest.MarkDecorator:
-    """Parametrize `variant` so that the answer meets every other answer."""
-    variants = covering_set(with_answer(all_variants(), websockets=websockets), 1)
-    parameters = [as_parameter(each) for each in variants]
-    return pytest.mark.parametrize("variant", parameters, indirect=True)
-
-
-def one_with(websockets: str) -> pytest.MarkDecorator:
-    parameters = [as_parameter(each) for each in focused(websockets=websockets)]
-    return pytest.mark.parametrize("variant", parameters, indirect=True)
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    with running(tmp_path) as valkey:
-        yield valkey
 
 
 @pytest.fixture
@@ -75,6 +57,9 @@ class Client:
     @property
     def texts(self) -> list[str]:
         return [message["text"] for message in self.received if message["type"] == "said"]
+
+    def has(self, text: str) -> bool:
+        return text in self.texts
 
     async def say(self, text: str) -> None:
         await self.connection.send(json.dumps({"type": "say", "text": text}))
@@ -166,7 +151,7 @@ def open_files_of_workers(service: Service) -> list[int]:
     return sorted(counts)[-2:]  # the smallest is of multiprocessing's own helper
 
 
-@every_pair_with("redis")
+@every_pair_with(websockets="redis")
 def test_200_clients_of_two_workers_get_each_message_once_and_in_order(
     project: Path, settings: dict[str, str]
 ) -> None:
@@ -197,7 +182,7 @@ def test_200_clients_of_two_workers_get_each_message_once_and_in_order(
         assert not service.errors()
 
 
-@every_pair_with("memory")
+@every_pair_with(websockets="memory")
 def test_a_client_that_takes_nothing_is_felt_by_nobody(
     project: Path, settings: dict[str, str]
 ) -> None:
@@ -205,39 +190,47 @@ def test_a_client_that_takes_nothing_is_felt_by_nobody(
 
     async def talk(service: Service) -> None:
         async with clients() as opener:
-            everybody = await opener.join_all([service], 50)
+            everybody = await opener.join_all([service], 20)
 
-            async def measure(size: int) -> float:
+            async def measure() -> float:
                 for client in everybody:
                     client.latencies.clear()
                 for number in range(100):
-                    await everybody[number % 50].say(f"{'x' * size}@{time.monotonic()}")
+                    await everybody[number % 20].say(f"{'€' * 3900}@{time.monotonic()}")
                     await asyncio.sleep(0.02)
                 await until(lambda: all(len(client.latencies) == 100 for client in everybody))
                 return statistics.quantiles(
                     [each for client in everybody for each in client.latencies], n=100
                 )[98]
 
-            before = await measure(3000)
+            before = [await measure() for _ in range(3)]
             memory = resident(service)
             stalled = [await opener.join(service) for _ in range(10)]
             for client in stalled:
                 client.connection.transport.pause_reading()
-            during = [await measure(3000) for _ in range(5)]
-            assert max(during) < 3 * before + 0.2, (before, during)
-            assert resident(service) - memory < 10 * 4 * 2**20
+            during = []
+            while service.log.read_text().count('"code": 1013') < 10:
+                during.append(await measure())
+                assert resident(service) - memory < 10_000_000
+                assert len(during) < 15, "the system takes no end for clients that take nothing"
+            # The median, as two cores are also those of other tests.
+            assert statistics.median(during) < 3 * statistics.median(before) + 0.2
             service.process.send_signal(signal.SIGTERM)
             started = time.monotonic()
             await asyncio.to_thread(service.process.wait, 30)
             assert time.monotonic() - started < 15
             await until(lambda: all(client.code is not None for client in everybody))
             assert {client.code for client in everybody} == {1012}
+            for client in stalled:
+                client.connection.transport.abort()
 
+    # An outbox without a bound would be several times as large; who is found by the heartbeat did not fill it.
+    settings |= {"WEBSOCKET_OUTBOX_SIZE": "200000", "WEBSOCKET_PING_INTERVAL": "600"}
     with start(project, *SERVE, settings=settings) as service:
         asyncio.run(talk(service))
 
 
-@every_pair_with("memory")
+@every_pair_with(websockets="memory")
 def test_resets_and_storms_take_nobody_along(project: Path, settings: dict[str, str]) -> None:
     async def talk(service: Service) -> None:
         async with clients() as opener:
@@ -257,7 +250,7 @@ def test_resets_and_storms_take_nobody_along(project: Path, settings: dict[str, 
             done = True
             await asyncio.gather(*storms)
             for client in (sender, listener):
-                await until(lambda client=client: "steady 299" in client.texts)  # type: ignore[misc]
+                await until(functools.partial(client.has, "steady 299"))
                 steady = [text for text in client.texts if text.startswith("steady")]
                 assert steady == [f"steady {number}" for number in range(300)]
 
@@ -286,7 +279,7 @@ async def it_is_restarted(valkey: Valkey) -> None:
     await asyncio.to_thread(valkey.start)
 
 
-@every_pair_with("redis")
+@every_pair_with(websockets="redis")
 def test_a_lost_link_comes_back_by_itself(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
@@ -334,7 +327,7 @@ def resync_of(client: Client) -> bool:
     return any(message["type"] == "resync" for message in client.received)
 
 
-@one_with("memory")
+@one_with(websockets="memory")
 def test_what_an_idle_connection_costs(project: Path, settings: dict[str, str]) -> None:
     async def sit(service: Service) -> float:
         async with clients() as opener:
@@ -349,7 +342,7 @@ def test_what_an_idle_connection_costs(project: Path, settings: dict[str, str]) 
         service.stop()
 
 
-@every_pair_with("memory")
+@every_pair_with(websockets="memory")
 def test_who_may_connect_and_what_is_logged_of_it(project: Path, settings: dict[str, str]) -> None:
     async def visit(service: Service) -> None:
         async with clients() as opener:
@@ -376,7 +369,7 @@ def test_who_may_connect_and_what_is_logged_of_it(project: Path, settings: dict[
     assert closed["request_id"] == lines[1]["request_id"]
 
 
-@one_with("memory")
+@one_with(websockets="memory")
 def test_several_workers_without_a_backplane_are_warned_of(
     project: Path, settings: dict[str, str]
 ) -> None:
