@@ -46,6 +46,19 @@ class Service:
         return [line for line in lines if wrong.search(line) and "mail not sent" not in line]
 
 
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started."""
+    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, check=False, text=True)
+    return [int(child) for child in done.stdout.split()]
+
+
+def resident(service: Service) -> int:
+    """Return the bytes of memory of a service's process, the child of `uv run`."""
+    (child,) = children(service.process.pid)
+    status = Path(f"/proc/{child}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
 @contextmanager
 def start(
     project: Path,

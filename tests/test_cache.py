@@ -1,7 +1,6 @@
 """The response cache of real services, on a real Valkey that is frozen, killed, full or holds garbage."""
 
 import asyncio
-import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ import redis
 from tests import probe
 from tests.conftest import Rendered, ServiceSettings, as_parameter, every_pair_with, one_with
 from tests.projects import run
-from tests.servers import SERVE, Service, signed_in, start
+from tests.servers import SERVE, Service, resident, signed_in, start
 from tests.valkey import Valkey, load
 from tests.variants import Answers, focused
 
@@ -102,14 +101,6 @@ def test_one_process_keeps_its_own(project: Path, settings: dict[str, str]) -> N
         asyncio.run(fill(1000, 3000))  # 20 MB more than it may keep
         assert resident(service) - before < 8 * 2**20
         service.stop()
-
-
-def resident(service: Service) -> int:
-    """Return the bytes of memory of a service's process, the child of `uv run`."""
-    command = ["pgrep", "-P", str(service.process.pid)]
-    child = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
-    status = Path(f"/proc/{child}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
 @one_with(cache="memory")

@@ -6,7 +6,6 @@ import itertools
 import json
 import signal
 import statistics
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.conftest import Rendered, ServiceSettings, every_pair_with, one_with
 from tests.projects import run
-from tests.servers import SERVE, Service, signed_in, start
+from tests.servers import SERVE, Service, children, resident, signed_in, start
 from tests.valkey import Valkey
 from tests.variants import Answers
 
@@ -130,18 +129,6 @@ async def until(happened: Callable[[], object], seconds: float = 20) -> float:
         while not happened():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return time.monotonic() - started
-
-
-def children(pid: int) -> list[int]:
-    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, check=False, text=True)
-    return [int(child) for child in done.stdout.split()]
-
-
-def resident(service: Service) -> int:
-    """Return the bytes of memory of a service's process, the child of `uv run`."""
-    (child,) = children(service.process.pid)
-    status = Path(f"/proc/{child}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
 def open_files_of_workers(service: Service) -> list[int]:

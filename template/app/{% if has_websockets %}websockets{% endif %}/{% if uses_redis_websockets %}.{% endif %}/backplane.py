@@ -86,7 +86,7 @@ class Backplane:
             self._failed()
             raise
         except Exception as error:  # whatever it says: the client raises ValueError for nonsense
-            if not unsent:
+            if not (unsent or self._unsent):  # else it was said already
                 logger.warning("messages do not reach other workers: %r", error)
             self._failed()
             # What lies in the pool may be as dead, and would fail one message each.

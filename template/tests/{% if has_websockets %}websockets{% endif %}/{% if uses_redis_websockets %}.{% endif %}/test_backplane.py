@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from unittest.mock import AsyncMock
 
 import pytest
@@ -10,15 +12,34 @@ from redis.asyncio import Redis
 from app.overrides import Override
 from app.settings import Settings
 from app.websockets import backplane
+from app.websockets.backplane import Backplane
 from app.websockets.manager import ConnectionManager
 from app.websockets.messages import Said
 from app.wiring import open_root_scope
-from tests.websockets.fixtures import Serve
+from tests.websockets.fixtures import Serve, until
 
 
 @pytest.fixture(autouse=True)
 def quick_resync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backplane, "_MAX_RESYNC_DELAY", 0.2)
+
+
+Job = Callable[[], AbstractAsyncContextManager[ConnectionManager]]
+
+
+@pytest.fixture
+def job(settings: Settings, overrides: list[Override]) -> Job:
+    """Open what a process without sockets has."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ConnectionManager]:
+        async with (
+            open_root_scope(settings, overrides) as root_scope,
+            root_scope.new_scope() as scope,
+        ):
+            yield await scope.resolve(ConnectionManager)
+
+    return opened
 
 
 async def hang(*_: object) -> None:
@@ -34,16 +55,10 @@ async def test_each_message_comes_once_and_in_order(serve: Serve) -> None:
             assert await client.receive_texts(50) == [str(number) for number in range(50)]
 
 
-async def test_a_process_without_sockets_may_send(
-    serve: Serve, settings: Settings, overrides: list[Override]
-) -> None:
+async def test_a_process_without_sockets_may_send(serve: Serve, job: Job) -> None:
     async with serve() as server:
         client = await server.join()
-        async with (
-            open_root_scope(settings, overrides) as root_scope,
-            root_scope.new_scope() as scope,
-        ):
-            manager = await scope.resolve(ConnectionManager)
+        async with job() as manager:
             for text in "ab":
                 await manager.broadcast("lobby", Said(room="lobby", sender="job", text=text))
         assert await client.receive_texts(2) == ["a", "b"]
@@ -78,16 +93,49 @@ async def test_what_could_not_be_sent_is_made_known(
     assert any("reach other workers again" in message for message in caplog.messages)
 
 
+async def test_an_outage_is_logged_once(
+    job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backplane, "_DEADLINE", 0.1)
+    monkeypatch.setattr(Redis, "publish", hang)
+    said = Said(room="lobby", sender="job", text="lost")
+    async with job() as manager:
+        await asyncio.gather(*(manager.broadcast("lobby", said) for _ in range(20)))
+    assert len([each for each in caplog.messages if "do not reach other workers" in each]) == 1
+
+
+async def test_what_fails_while_a_loss_is_told_is_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backplane, "_HEARTBEAT", 0.01)
+    told, telling, go_on = 0, asyncio.Event(), asyncio.Event()
+
+    async def publish(_: str, data: str) -> None:
+        nonlocal told
+        if "lost" in data:
+            raise OSError
+        if data == "[]":
+            telling.set()
+            await go_on.wait()
+            told += 1
+
+    own = Backplane(AsyncMock(spec=Redis, publish=publish), "channel")
+    await own.publish("lobby", "lost")
+    await telling.wait()
+    await own.publish("lobby", "lost, too")
+    go_on.set()
+    await until(lambda: told == 2)
+    await asyncio.sleep(0.1)
+    assert told == 2, "and then no more"
+    await own.close()
+
+
 async def test_a_process_without_sockets_tries_again(
-    serve: Serve, settings: Settings, overrides: list[Override], monkeypatch: pytest.MonkeyPatch
+    serve: Serve, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backplane, "_HEARTBEAT", 0.1)
-    async with (
-        serve() as server,
-        open_root_scope(settings, overrides) as root_scope,
-        root_scope.new_scope() as scope,
-    ):
-        client, manager = await server.join(), await scope.resolve(ConnectionManager)
+    async with serve() as server, job() as manager:
+        client = await server.join()
         with monkeypatch.context() as patch:
             patch.setattr(Redis, "publish", AsyncMock(side_effect=OSError))
             await manager.broadcast("lobby", Said(room="lobby", sender="job", text="lost"))
@@ -174,15 +222,11 @@ async def test_a_broadcast_that_is_cancelled_is_told_of(
 
 
 async def test_a_process_that_ends_tells_what_it_could_not_send(
-    serve: Serve, settings: Settings, overrides: list[Override], monkeypatch: pytest.MonkeyPatch
+    serve: Serve, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serve() as server:
         client = await server.join()
-        async with (
-            open_root_scope(settings, overrides) as root_scope,
-            root_scope.new_scope() as scope,
-        ):
-            manager = await scope.resolve(ConnectionManager)
+        async with job() as manager:
             with monkeypatch.context() as patch:
                 patch.setattr(Redis, "publish", AsyncMock(side_effect=OSError))
                 await manager.broadcast("lobby", Said(room="lobby", sender="job", text="lost"))
