@@ -26,6 +26,10 @@ class LazyScope(ChildScope):
 
     _registered = False
 
+    def __init__(self, parent: ContainerScope, connection: HTTPConnection | None = None) -> None:
+        super().__init__(parent)
+        self.connection = connection
+
     def register(
         self, service_type: type[T], implementation_type: type[T] | None = None, **options: Any
     ) -> str:
@@ -41,7 +45,7 @@ class LazyScope(ChildScope):
         return super().find_registrations(service_type=service_type, **options)
 
     def new_scope(self) -> ContainerScope:
-        return LazyScope(self)
+        return LazyScope(self, self.connection)
 
 
 class Scope:
@@ -51,7 +55,10 @@ class Scope:
         self._scope = scope
 
     async def resolve(self, wanted: type[T]) -> T:
-        """Return the scope's `wanted`. Raises `clean_ioc.core.CannotResolveError` if nothing registers it."""
+        """Return the scope's `wanted`.
+
+        Raises `clean_ioc.core.CannotResolveError` if nothing registers it, TypeError if it needs a request.
+        """
         return await self._scope.resolve_async(wanted)
 
 
@@ -59,12 +66,12 @@ class RootScope:
     """The app's life: the container with its singletons, and the scopes opened from it."""
 
     def __init__(self, container: Container) -> None:
-        self._container = container
+        self.container = container
 
     @asynccontextmanager
     async def new_scope(self) -> AsyncIterator[Scope]:
         """Open a scope for one unit of work: a job, a WebSocket message, a stream."""
-        async with LazyScope(self._container) as scope:
+        async with LazyScope(self.container) as scope:
             yield Scope(scope)
 
 
@@ -76,9 +83,19 @@ async def get_root_scope(connection: HTTPConnection) -> RootScope:
 RootScopeDep = Annotated[RootScope, Depends(get_root_scope)]
 
 
-async def get_scope(root_scope: RootScopeDep) -> AsyncIterator[Scope]:
-    async with root_scope.new_scope() as scope:
-        yield scope
+async def get_scope(root_scope: RootScopeDep, connection: HTTPConnection) -> AsyncIterator[Scope]:
+    async with LazyScope(root_scope.container, connection) as scope:
+        yield Scope(scope)
+
+
+async def get_connection(scope: ContainerScope) -> HTTPConnection:
+    """Return what a factory with a parameter `connection: HTTPConnection` gets.
+
+    Raises TypeError in a scope that no request has opened.
+    """
+    if isinstance(scope, LazyScope) and scope.connection is not None:
+        return scope.connection
+    raise TypeError("a factory takes 'connection' from a request; there is none here")
 
 
 class Resolved:

@@ -6,10 +6,11 @@ from clean_ioc import Scope as ContainerScope
 from fastapi import FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from httpx2 import AsyncClient
+from starlette.requests import HTTPConnection
 
 from app.application import create_app
 from app.graph import AppContainer, GraphError, check
-from app.scopes import RootScope, RootScopeDep
+from app.scopes import LazyScope, RootScope, RootScopeDep, get_connection
 from app.settings import Settings
 from app.wiring import HttpClientDep
 
@@ -53,6 +54,31 @@ def test_what_is_missing_is_named_with_its_path(container: AppContainer) -> None
     container.register(Tree)
     container.register(Branch)
     with pytest.raises(GraphError, match="not registered: Tree -> Branch -> Leaf"):
+        check(container)
+
+
+class Keeper:
+    def __init__(self, connection: HTTPConnection) -> None:
+        self.connection = connection
+
+
+async def test_what_is_made_from_a_request_is_made_in_its_scope(container: AppContainer) -> None:
+    container.register(HTTPConnection, factory=get_connection, lifespan=Lifespan.scoped)
+    container.register(Keeper)
+    connection = HTTPConnection({"type": "http"})
+    async with LazyScope(container, connection) as scope:
+        async with scope.new_scope() as inner:
+            assert (await inner.resolve_async(Keeper)).connection is connection
+        assert (await scope.resolve_async(Keeper)).connection is connection
+    async with RootScope(container).new_scope() as outside:
+        with pytest.raises(TypeError, match="there is none here"):
+            await outside.resolve(Keeper)
+
+
+def test_no_singleton_keeps_a_request(container: AppContainer) -> None:
+    container.register(HTTPConnection, factory=get_connection, lifespan=Lifespan.scoped)
+    container.register(Keeper, lifespan=Lifespan.singleton)
+    with pytest.raises(GraphError, match="would keep a scoped object: Keeper -> HTTPConnection"):
         check(container)
 
 
