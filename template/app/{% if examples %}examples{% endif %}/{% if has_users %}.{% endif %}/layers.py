@@ -1,0 +1,19 @@
+"""Layers: settings -> database -> session -> repository -> service -> route. `directory.py` has those between."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from app.auth.current_user import CurrentUserDep
+from app.examples.dependencies import DirectoryServiceDep
+from app.examples.directory import Entry
+
+router = APIRouter()
+
+
+@router.get("/users/{user_id}")
+async def read_entry(
+    user_id: UUID, reader: CurrentUserDep, directory: DirectoryServiceDep
+) -> Entry:
+    """Oneself; for an admin, anyone."""
+    return await directory.get(user_id, seen_by=reader)

@@ -1,0 +1,59 @@
+"""Streaming rows: a page at a time, so that memory stays the same whatever their number.
+
+Between two pages no connection is held: a server-side cursor would keep one for as long as the slowest client reads.
+Who comes, goes or changes meanwhile may be in it or not.
+"""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+
+import anyio
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from app.auth.current_user import CurrentUserDep
+from app.users.dependencies import UserServiceDep
+from app.users.models import User
+from app.users.service import UserService
+
+router = APIRouter()
+
+_PAGE = 500
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+
+
+class CsvResponse(StreamingResponse):
+    media_type = "text/csv"
+
+
+@router.get("/users.csv", response_class=CsvResponse)
+async def export(admin: CurrentUserDep, users: UserServiceDep) -> CsvResponse:
+    """For admins: all users, in the order in which they came."""
+    # Before anything is sent, so that an error still has a status.
+    first = await users.page(_PAGE, None, seen_by=admin)
+    headers = {"Content-Disposition": 'attachment; filename="users.csv"'}
+    return CsvResponse(lines(users, first, admin), headers=headers)
+
+
+async def lines(users: UserService, page: Sequence[User], admin: User) -> AsyncIterator[str]:
+    yield line("id", "email", "full_name", "created_at")
+    while page:
+        yield "".join(
+            line(str(user.id), user.email, user.full_name or "", user.created_at.isoformat())
+            for user in page
+        )
+        # A reader who leaves cancels this task, which must not cut the driver off amid a statement.
+        with anyio.CancelScope(shield=True):
+            page = await users.page(_PAGE, page[-1].id, seen_by=admin)
+        await asyncio.sleep(0)  # here it ends: sending to nobody does not wait
+
+
+def line(*cells: str) -> str:
+    """Return a line (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe (OWASP ASVS 5.0, 1.2.10)."""
+    written = io.StringIO()
+    csv.writer(written).writerow(
+        f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells
+    )
+    return written.getvalue()
