@@ -1,6 +1,7 @@
 """Fixtures of the template's own tests."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 from plumbum import local
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import postgresql
 from tests.projects import render, run, snapshot
@@ -40,6 +43,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, [as_parameter(each) for each in values], indirect=True)
 
 
+class _VariantScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Tests of one variant run in one process and share its environment; all others go where there is room."""
+
+    names = re.compile("|".join(re.escape(name_of(variant)) for variant in all_variants()))
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = self.names.search(nodeid)
+        return found[0] if found else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _VariantScheduling(config, log)
+
+
 def every_pair_with(**answers: Any) -> pytest.MarkDecorator:
     """Parametrize `variant` so that the answers meet every other answer."""
     return _over(covering_set(with_answer(all_variants(), **answers), 1))
@@ -56,9 +73,8 @@ def _over(variants: Sequence[Answers]) -> pytest.MarkDecorator:
 
 
 def as_parameter(variant: Answers) -> Any:
-    """Return a test parameter; tests of one variant run in one process and share its environment."""
-    name = name_of(variant)
-    return pytest.param(variant, id=name, marks=pytest.mark.xdist_group(name))
+    """Return a test parameter that is named after the variant."""
+    return pytest.param(variant, id=name_of(variant))
 
 
 @pytest.fixture(scope="session", autouse=True)

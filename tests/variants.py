@@ -1,6 +1,7 @@
 """Every variant of the template, generated from `copier.yml` itself."""
 
 import itertools
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -45,17 +46,28 @@ def combinations_of(variant: Mapping[str, Any], strength: int) -> set[tuple[tupl
 
 
 def covering_set(variants: Sequence[Answers], strength: int = 3) -> list[Answers]:
-    """Return few variants in which every combination of `strength` answers of `variants` occurs (greedy)."""
+    """Return few variants in which every combination of `strength` answers of `variants` occurs.
+
+    Greedy, from several orders, because the first of equals decides much; the smallest set found is returned.
+    """
     strength = min(strength, len(variants[0]))
-    left = set[tuple[tuple[str, Any], ...]]().union(
-        *(combinations_of(variant, strength) for variant in variants)
-    )
-    chosen = []
-    while left:
-        best = max(variants, key=lambda variant: len(combinations_of(variant, strength) & left))
-        chosen.append(best)
-        left -= combinations_of(best, strength)
-    return chosen
+    numbers: dict[tuple[tuple[str, Any], ...], int] = {}
+    bits = [
+        sum(1 << numbers.setdefault(each, len(numbers)) for each in combinations_of(one, strength))
+        for one in variants
+    ]
+    found = []
+    for seed in range(50):
+        order = list(range(len(variants)))
+        random.Random(seed).shuffle(order)  # noqa: S311
+        left = (1 << len(numbers)) - 1
+        chosen = []
+        while left:
+            best = max(order, key=lambda index: (bits[index] & left).bit_count())
+            chosen.append(best)
+            left &= ~bits[best]
+        found.append(sorted(chosen))
+    return [variants[index] for index in min(found, key=len)]
 
 
 def name_of(variant: Mapping[str, Any]) -> str:
