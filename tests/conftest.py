@@ -1,5 +1,6 @@
 """Fixtures of the template's own tests."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -43,10 +44,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, [as_parameter(each) for each in values], indirect=True)
 
 
-class _VariantScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Tests of one variant run in one process and share its environment; all others go where there is room."""
+def nearly(variant: Answers) -> Answers:
+    """Return a variant without the answer to the last question."""
+    return dict(list(variant.items())[:-1])
 
-    names = re.compile("|".join(re.escape(name_of(variant)) for variant in all_variants()))
+
+class _VariantScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Tests of one variant run in one process and share its environment; all others go where there is room.
+
+    So do those that differ in the last question alone: the type checker knows most of the second already.
+    """
+
+    names = re.compile("|".join({re.escape(name_of(nearly(each))) for each in all_variants()}))
 
     def _split_scope(self, nodeid: str) -> str:
         found = self.names.search(nodeid)
@@ -130,26 +139,41 @@ def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render
 
 
 @pytest.fixture(scope="session")
-def installed(rendered: Rendered) -> Rendered:
-    """A copy of a rendered variant with an environment of its own: what it declares and nothing else."""
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def installed(rendered: Rendered, run_folder: Path) -> Rendered:
+    """A copy of a rendered variant with an environment of its own: what it declares and nothing else.
+
+    What is declared alike is resolved once.
+    """
+    locks = run_folder / "locks"
+    locks.mkdir(exist_ok=True)
 
     def get(**answers: Any) -> Path:
         project = rendered(**answers).with_name("installed")
         if not project.exists():
             shutil.copytree(rendered(**answers), project)
+            declared = (project / "pyproject.toml").read_bytes()
+            locked = locks / f"{hashlib.sha256(declared).hexdigest()}.lock"
+            if locked.exists():
+                shutil.copy(locked, project / "uv.lock")
             run(project, "uv", "sync", "--quiet")
+            shutil.copy(project / "uv.lock", f"{locked}-{os.getpid()}")
+            os.replace(f"{locked}-{os.getpid()}", locked)
         return project
 
     return get
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url(run_folder: Path) -> Iterator[str]:
     """A PostgreSQL server for all tests of the run."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    with postgresql.running(folder / "postgresql") as url:
+    with postgresql.running(run_folder / "postgresql") as url:
         yield url
 
 
@@ -176,7 +200,7 @@ def settings_of(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettin
 
     def get(variant: Answers) -> dict[str, str]:
         settings = {}
-        if "redis" in (variant["cache"], variant["websockets"]):
+        if "redis" in (variant["cache"], variant["websockets"], variant["jobs"]):
             settings["REDIS_URL"] = request.getfixturevalue("redis_url")
         if variant["database"] == "none":
             return settings

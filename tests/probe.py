@@ -73,14 +73,66 @@ async def statistics(cache: ResponseCacheDep) -> dict[str, Any]:
     return {name: getattr(counted, name) for name in ("hits", "misses", "waits", "errors")}
 '''
 
+JOBS = {
+    "jobs": '''"""Jobs that say in a file when they begin and end."""
 
-def add(installed: Path, project: Path, routes: str) -> Path:
+import asyncio
+import os
+from pathlib import Path
+
+from app.jobs import Run, job
+
+
+def say(path: str, *words: object) -> None:
+    with Path(path).open("a") as file:
+        print(*words, file=file)
+
+
+@job(attempts=20, backoff=0.2)
+async def write(run: Run, path: str, name: str, seconds: float) -> None:
+    say(path, "began", name, run.attempt)
+    await asyncio.sleep(seconds)
+    say(path, "ended", name, run.attempt)
+
+
+@job(cron="* * * * *")
+async def tick(run: Run) -> None:
+    if path := os.environ.get("TICKS"):
+        say(path, run.id)
+''',
+    "routes": '''"""Enqueues them."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from app.probe.jobs import write
+from app.wiring import JobQueueDep
+
+router = APIRouter(prefix="/probe")
+
+
+class Work(BaseModel):
+    path: str
+    count: int = 1
+    seconds: float = 0
+
+
+@router.post("/jobs", status_code=202)
+async def enqueue(work: Work, jobs: JobQueueDep) -> None:
+    for number in range(work.count):
+        await jobs.enqueue(write, work.path, str(number), work.seconds)
+''',
+}
+
+
+def add(installed: Path, project: Path, **modules: str) -> Path:
     """Return a copy of an installed project with one slice more: a folder, and its line."""
     shutil.copytree(installed, project, symlinks=True)
     (project / "app/probe").mkdir()
     (project / "app/probe/__init__.py").touch()
     (project / "app/probe/dependencies.py").touch()
-    (project / "app/probe/routes.py").write_text(routes)
+    for name, text in modules.items():
+        (project / f"app/probe/{name}.py").write_text(text)
     slices = project / "app/slices.py"
     slices.write_text(slices.read_text().replace("SLICES = [\n", 'SLICES = [\n    "probe",\n'))
     return project

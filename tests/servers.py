@@ -39,6 +39,12 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
+    def kill(self) -> None:
+        """End it and what it has started, without a warning."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # also what `uv run` would leave behind
+        self.process.wait()
+
     def errors(self) -> list[str]:
         """Return the lines of its log that say that something is wrong, but mails that were not sent."""
         wrong = re.compile('"level": "ERROR"|Traceback|Task was destroyed')
@@ -84,9 +90,34 @@ def start(
         wait_until_live(service, timeout)
         yield service
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # also what `uv run` would leave behind
-        process.wait()
+        service.kill()
+        log.unlink()
+
+
+@contextmanager
+def start_worker(project: Path, settings: Mapping[str, str]) -> Iterator[Service]:
+    """Start a worker in a project; wait until it looks for jobs; kill it at the end if need be."""
+    log = project / f"worker-{time.monotonic_ns()}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["uv", "run", "python", "-m", "app", "worker"],
+            cwd=project,
+            env=environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    worker = Service(process, "", log)
+    try:
+        deadline = time.monotonic() + 60
+        while "waiting for jobs" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        yield worker
+    finally:
+        worker.kill()
         log.unlink()
 
 

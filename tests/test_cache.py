@@ -21,7 +21,7 @@ from tests.variants import Answers, focused
 
 @pytest.fixture
 def project(installed: Rendered, variant: Answers, tmp_path: Path) -> Path:
-    return probe.add(installed(**variant), tmp_path / "project", probe.CACHE)
+    return probe.add(installed(**variant), tmp_path / "project", routes=probe.CACHE)
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ REFUSALS = [
     ({"database": "oracle"}, "Invalid choice"),
     ({"cache": "memcached"}, "Invalid choice"),
     ({"websockets": "socket.io"}, "Invalid choice"),
+    ({"jobs": "celery"}, "Invalid choice"),
+    ({"jobs": "postgresql", "database": "sqlite"}, "needs `database: postgresql`"),
     ({"examples": "ture"}, "Invalid choice"),
 ]
 

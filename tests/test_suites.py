@@ -19,7 +19,7 @@ def test_suite(installed: Rendered, suite_variant: Answers, tmp_path: Path) -> N
     project = installed(**suite_variant)
     output = run(
         project,
-        *("uv", "run", "pytest", "-W", "error", "-p", "no:cacheprovider"),
+        *("uv", "run", "pytest", "-p", "no:cacheprovider"),
         *(("--cov", "--cov-fail-under=90") if suite_variant in COUNTED else ()),
         settings={"COVERAGE_FILE": str(tmp_path / "coverage")},
     )

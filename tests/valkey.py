@@ -27,10 +27,11 @@ def load() -> ModuleType:
 
 
 class Valkey:
-    """A server on a TCP port of its own; it keeps nothing."""
+    """A server on a TCP port of its own. `durable`: it has written what it says it has; else it keeps nothing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder
+        self.keep = ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, socket_timeout=5)
@@ -39,7 +40,10 @@ class Valkey:
     def start(self) -> None:
         with (self.folder / "valkey.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [load()._binary(), "--port", str(self.port), "--save", "", "--dir", self.folder],
+                [
+                    *(load()._binary(), "--port", str(self.port), "--dir", self.folder),
+                    *("--save", "", *self.keep),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -70,9 +74,9 @@ class Valkey:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Valkey]:
+def running(folder: Path, *, durable: bool = False) -> Iterator[Valkey]:
     """Yield a server that is gone afterwards."""
-    valkey = Valkey(folder)
+    valkey = Valkey(folder, durable=durable)
     valkey.start()
     try:
         yield valkey

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -30,14 +31,32 @@ def choices() -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name in questions():
         if name in asked() and "choices" in questions()[name]:
-            found[name] = list(questions()[name]["choices"].values())
+            offered = questions()[name]["choices"].values()
+            found[name] = [each["value"] if isinstance(each, dict) else each for each in offered]
     return found
 
 
-def all_variants() -> list[Answers]:
-    """Return the product of all answers."""
+def is_offered(variant: Mapping[str, Any]) -> bool:
+    """Tell whether every choice is offered beside the others: its validator has nothing to say."""
+    return not any(
+        jinja2.Template(choice["validator"]).render(variant)
+        for name, value in variant.items()
+        for choice in questions()[name]["choices"].values()
+        if isinstance(choice, dict) and choice["value"] == value
+    )
+
+
+@cache
+def _all_variants() -> tuple[Answers, ...]:
     values = choices()
-    return [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
+    product = itertools.product(*values.values())
+    variants = (dict(zip(values, each, strict=True)) for each in product)
+    return tuple(variant for variant in variants if is_offered(variant))
+
+
+def all_variants() -> list[Answers]:
+    """Return the product of all answers, without those that are refused beside another."""
+    return list(_all_variants())
 
 
 def combinations_of(variant: Mapping[str, Any], strength: int) -> set[tuple[tuple[str, Any], ...]]:

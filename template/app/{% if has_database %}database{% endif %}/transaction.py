@@ -36,13 +36,18 @@ class Transaction:
         self._begun: AbstractAsyncContextManager[AsyncConnection] | None = None
         self._after_commit: list[AfterCommit] = []
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a block has begun and not ended."""
+        return self._depth > 0
+
     def after_commit(self, action: AfterCommit) -> None:
         """Put off `action` until the commit stands; after a rollback it never runs.
 
         An action that fails is logged and keeps nothing else from running: the data is already there.
         Raises RuntimeError outside a transaction.
         """
-        if not self._depth:
+        if not self.is_open:
             raise RuntimeError("after_commit() stands inside `async with transaction:`")
         self._after_commit.append(action)
 

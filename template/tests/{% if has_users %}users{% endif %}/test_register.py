@@ -1,20 +1,13 @@
 """Registration."""
 
-from unittest.mock import AsyncMock
-
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import AsyncClient
 
-from app.application import create_app
-from app.mail import Mailer
-from app.overrides import Override, override
 from app.settings import Settings
-from app.users.repository import UserRepository
-from app.wiring import TransactionDep, open_root_scope
+from app.wiring import TransactionDep
 from tests.helpers import open_client
-from tests.mail.outbox import Outbox
 from tests.users.people import PASSWORD, Person, register
 
 
@@ -27,23 +20,13 @@ def test_a_user_registers_and_signs_in(sync_client: TestClient) -> None:
     assert token.status_code == 200
 
 
-async def test_a_welcome_mail_follows(client: AsyncClient, outbox: Outbox) -> None:
-    await register(client, "ada@example.com")
-    [message] = outbox.messages
-    assert message["To"] == "ada@example.com"
-    assert message["Subject"].startswith("Welcome to")
-
-
-async def test_a_known_address_is_answered_alike_and_its_owner_is_told(
-    client: AsyncClient, ada: Person, outbox: Outbox
-) -> None:
+async def test_a_known_address_is_answered_alike(client: AsyncClient, ada: Person) -> None:
     known = await client.post(
         "/register", json={"email": ada.email, "password": "another long password"}
     )
     new = await client.post("/register", json={"email": "new@example.com", "password": PASSWORD})
     assert known.status_code == new.status_code == 201
     assert known.json().keys() == new.json().keys()
-    assert outbox.messages[1]["Subject"].startswith("You already have an account")
     assert await ada.sign_in(client)  # the password is still hers
 
 
@@ -61,39 +44,6 @@ async def test_what_is_refused(client: AsyncClient, form: dict[str, object]) -> 
     response = await client.post("/register", json=form)
     assert response.status_code == 422
     assert str(form.get("password")) not in response.text
-
-
-async def test_a_registration_stands_without_its_mail(
-    settings: Settings, overrides: list[Override], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Overriding an object by an `AsyncMock`, in one line."""
-    broken = AsyncMock(spec=Mailer)
-    broken.send.side_effect = OSError("no mail server")
-    app = create_app(settings, [*overrides, override(Mailer, broken)])
-    async with open_client(app) as client:
-        ada = await register(client, "ada@example.com")
-        assert await ada.sign_in(client)
-    assert "mail not sent" in caplog.text
-
-
-async def test_the_mail_leaves_after_the_commit(
-    settings: Settings, overrides: list[Override]
-) -> None:
-    seen: list[bool] = []
-
-    class Watching(Outbox):
-        async def send(self, to: str, template: str, **values: object) -> None:
-            async with (
-                open_root_scope(settings, overrides) as root_scope,
-                root_scope.new_scope() as scope,
-            ):
-                users = await scope.resolve(UserRepository)
-                seen.append(await users.get_by_email(to) is not None)
-
-    app = create_app(settings, [*overrides, override(Mailer, Watching())])
-    async with open_client(app) as client:
-        await register(client, "ada@example.com")
-    assert seen == [True]
 
 
 async def test_half_a_surrogate_pair_is_no_password(authenticated_client: AsyncClient) -> None:

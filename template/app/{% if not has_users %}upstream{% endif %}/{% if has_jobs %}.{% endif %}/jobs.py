@@ -1,0 +1,16 @@
+"""What is done in the background. Idempotent: to look twice does no harm."""
+
+import logging
+
+from app.jobs import Run, job
+from app.upstream.service import UpstreamService
+
+logger = logging.getLogger(__name__)
+
+
+@job(attempts=5, cron="*/5 * * * *")
+async def watch(run: Run) -> None:
+    """Look after the other service, every five minutes and when somebody asks for it."""
+    upstream = await run.scope.resolve(UpstreamService)
+    status = await upstream.check()
+    logger.info("upstream answers", extra=status.model_dump())

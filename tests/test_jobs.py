@@ -1,0 +1,222 @@
+"""What the queue promises when workers and servers die: real processes, real servers."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests import postgresql, probe, valkey
+from tests.conftest import Rendered, as_parameter
+from tests.projects import run
+from tests.servers import PASSWORD, SERVE, Service, start, start_worker
+from tests.variants import Answers, focused
+
+VARIANTS = [
+    as_parameter(variant)
+    for lifecycle, database, jobs in (
+        ("depends", "postgresql", "postgresql"),
+        ("clean-ioc", "sqlite", "redis"),
+        ("depends", "none", "redis"),
+    )
+    for variant in focused(lifecycle=lifecycle, database=database, jobs=jobs)
+]
+for_each_queue = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
+
+AGAIN_WITHIN = 60.0
+"""Seconds until what a dead worker held is run again."""
+
+
+class Queue:
+    """A service with jobs of ours, and the server that keeps them, which can be killed."""
+
+    def __init__(
+        self, project: Path, settings: dict[str, str], kill_and_restart: Callable[[], None]
+    ) -> None:
+        self.project = project
+        self.settings = settings
+        self.kill_and_restart = kill_and_restart
+        self.said = project / "said.txt"
+        self.said.touch()
+
+    def enqueue(self, count: int = 1, seconds: float = 0) -> None:
+        with start(self.project, *SERVE, settings=self.settings) as service:
+            work = {"path": str(self.said), "count": count, "seconds": seconds}
+            response = httpx2.post(f"{service.url}/probe/jobs", json=work, timeout=60)
+            assert response.status_code == 202, service.log.read_text()
+            service.stop()
+
+    def heard(self, what: str) -> list[str]:
+        """Return the names of the jobs that have `began` or `ended`."""
+        lines = (line.split() for line in self.said.read_text().splitlines())
+        return [name for said, name, _ in lines if said == what]
+
+    def wait_for(self, what: str, count: int, within: float) -> None:
+        deadline = time.monotonic() + within
+        while len(set(self.heard(what))) < count or len(self.heard(what)) < count:
+            assert time.monotonic() < deadline, self.said.read_text()
+            time.sleep(0.05)
+
+    def worker(self, **settings: str) -> AbstractContextManager[Service]:
+        return start_worker(self.project, self.settings | settings)
+
+
+@pytest.fixture
+def queue(installed: Rendered, variant: Answers, tmp_path: Path) -> Iterator[Queue]:
+    project = probe.add(installed(**variant), tmp_path / "project", **probe.JOBS)
+    settings = {"SECRET_KEY": "a key for tests that guards nothing at all"}
+    if variant["database"] == "sqlite":
+        settings["DATABASE_URL"] = f"sqlite+aiosqlite:///{tmp_path}/app.db"
+    with server_of(variant, tmp_path) as (address, kill_and_restart):
+        settings |= address
+        if variant["database"] != "none":
+            run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+        yield Queue(project, settings, kill_and_restart)
+
+
+@contextmanager
+def server_of(
+    variant: Answers, folder: Path
+) -> Iterator[tuple[dict[str, str], Callable[[], None]]]:
+    if variant["jobs"] == "redis":
+        with valkey.running(folder, durable=True) as kept:
+
+            def restart_valkey() -> None:
+                kept.kill()
+                time.sleep(1)
+                kept.start()
+
+            yield {"REDIS_URL": kept.url}, restart_valkey
+        return
+    module = postgresql.load()
+    with module.running(folder / "postgresql", keep=True) as server_url:
+        server = module._Server(folder / "postgresql", keep=True)
+        server.binaries = module._binaries(server.data, as_root=os.geteuid() == 0)
+
+        def restart_postgresql() -> None:
+            server._run("pg_ctl", "stop", "-w", "-m", "immediate")
+            time.sleep(1)
+            server.start()
+
+        yield {"DATABASE_URL": postgresql.new_database(server_url)}, restart_postgresql
+    postgresql.forget(folder / "postgresql")
+
+
+@for_each_queue
+def test_what_a_killed_worker_held_is_run_again(queue: Queue) -> None:
+    """By a worker that is there already, with nothing else in the queue to wake it."""
+    with queue.worker() as first:
+        queue.enqueue(seconds=3)
+        queue.wait_for("began", 1, within=20)
+        with queue.worker():
+            first.kill()
+            killed = time.monotonic()
+            while len(queue.heard("began")) < 2:
+                assert time.monotonic() < killed + AGAIN_WITHIN
+                time.sleep(0.1)
+            queue.wait_for("ended", 1, within=20)
+    assert queue.said.read_text().split() == [
+        *("began", "0", "1"),
+        *("began", "0", "2"),
+        *("ended", "0", "2"),
+    ]
+
+
+@for_each_queue
+def test_two_workers_do_a_thousand_jobs_once_each(queue: Queue) -> None:
+    queue.enqueue(count=1000)
+    with queue.worker() as one, queue.worker() as other:
+        queue.wait_for("ended", 1000, within=120)
+        time.sleep(1)
+        for worker in (one, other):
+            assert worker.stop() == 0
+            assert '"job done"' in worker.log.read_text()
+            assert not worker.errors()
+    assert sorted(queue.heard("ended"), key=int) == [str(number) for number in range(1000)]
+
+
+@for_each_queue
+def test_no_job_is_lost_with_the_server(queue: Queue) -> None:
+    queue.enqueue(count=300, seconds=0.1)
+    with queue.worker() as one, queue.worker() as other:
+        queue.wait_for("ended", 50, within=60)
+        queue.kill_and_restart()
+        queue.wait_for("ended", 300, within=120)
+        for worker in (one, other):
+            assert worker.stop() == 0
+            assert worker.log.read_text().count("the queue does not answer") >= 1
+    assert set(queue.heard("ended")) == {str(number) for number in range(300)}
+
+
+@for_each_queue
+def test_a_worker_that_is_stopped_ends_its_jobs_or_leaves_them(queue: Queue) -> None:
+    queue.enqueue(seconds=3)
+    with queue.worker() as worker:
+        queue.wait_for("began", 1, within=20)
+        assert worker.stop() == 0
+        assert not worker.errors()
+    assert queue.heard("ended") == ["0"]
+    queue.said.write_text("")
+    queue.enqueue(seconds=5)
+    with queue.worker(SHUTDOWN_TIMEOUT="1") as worker:
+        queue.wait_for("began", 1, within=20)
+        stopped = time.monotonic()
+        assert worker.stop() == 0
+        assert time.monotonic() - stopped < 4
+    assert not queue.heard("ended")
+    with queue.worker():
+        queue.wait_for("ended", 1, within=AGAIN_WITHIN)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Return the command lines of the processes that work in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+@pytest.mark.parametrize("variant", VARIANTS[:2], indirect=True)
+def test_the_development_server_runs_a_worker(
+    installed: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(installed(**variant), project, symlinks=True)
+    with start(project, "uv", "run", "dev.py") as service:
+        form = {"email": "ada@example.com", "password": PASSWORD}
+        for email in ("ada@example.com", "bob@example.com"):
+            httpx2.post(f"{service.url}/register", json=form | {"email": email})
+            deadline = time.monotonic() + 30
+            while f"mail to {email}" not in service.log.read_text():
+                assert time.monotonic() < deadline, service.log.read_text()
+                time.sleep(0.1)
+            started = service.log.read_text().count("waiting for jobs")
+            emails = project / "app/users/emails.py"  # the worker takes up what is changed
+            emails.write_text(emails.read_text() + "\n# changed\n")
+            deadline = time.monotonic() + 30
+            while service.log.read_text().count("waiting for jobs") == started:
+                assert time.monotonic() < deadline, service.log.read_text()
+                time.sleep(0.1)
+        service.stop()
+        assert not service.errors(), service.log.read_text()
+    assert not processes_in(project)
+    if variant["database"] == "postgresql":
+        postgresql.forget(project / "data/postgresql")
+
+
+@pytest.mark.parametrize("variant", VARIANTS[::2], indirect=True)
+def test_a_schedule_runs_once_for_all_workers(queue: Queue, tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    ticks.touch()
+    with queue.worker(TICKS=str(ticks)), queue.worker(TICKS=str(ticks)):
+        if time.time() % 60 > 50:
+            time.sleep(15)
+        ticks.write_text("")
+        time.sleep(60 - time.time() % 60 + 5)
+        assert len(ticks.read_text().split()) == 1
