@@ -1,5 +1,6 @@
 """Fixtures of the template's own tests."""
 
+import argparse
 import hashlib
 import os
 import re
@@ -27,15 +28,27 @@ from tests.variants import (
 )
 
 
+def _shard(text: str) -> tuple[int, int]:
+    """Return which part of how many."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError("write 2/5 for the second of five parts")
+    return int(found[1]), int(found[2])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--matrix", action="store_true", help="run the suites of all variants")
     parser.addoption("--quick", action="store_true", help="run one variant of each test only")
+    parser.addoption("--shard", type=_shard, default=(1, 1), help="with --matrix: a part, as 2/5")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize `variant` by all variants, and `suite_variant` by those whose suites are run."""
     variants = all_variants()
-    suites = variants if metafunc.config.getoption("matrix") else covering_set(variants)
+    suites = covering_set(variants)
+    if metafunc.config.getoption("matrix"):
+        part, parts = metafunc.config.getoption("shard")
+        suites = variants[part - 1 :: parts]
     if metafunc.config.getoption("quick"):
         variants, suites = covering_set(variants, 1), covering_set(variants, 1)
     for name, values in (("variant", variants), ("suite_variant", suites)):

@@ -28,6 +28,7 @@ _SETTINGS = {
     "CORS_ORIGINS",
     "LOG_LEVEL",
     "REDIS_URL",
+    "JOB_REDIS_URL",
 }
 
 

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -13,7 +15,7 @@ import pytest
 from tests import postgresql, probe, valkey
 from tests.conftest import Rendered, as_parameter
 from tests.projects import run
-from tests.servers import PASSWORD, SERVE, Service, start, start_worker
+from tests.servers import PASSWORD, SERVE, Service, children, start, start_worker
 from tests.variants import Answers, focused
 
 VARIANTS = [
@@ -31,15 +33,22 @@ AGAIN_WITHIN = 60.0
 """Seconds until what a dead worker held is run again."""
 
 
+@dataclass
+class Server:
+    """What can happen to the server of a queue."""
+
+    kill: Callable[[], None]
+    start: Callable[[], None]
+    signal: Callable[[int], None]
+
+
 class Queue:
     """A service with jobs of ours, and the server that keeps them, which can be killed."""
 
-    def __init__(
-        self, project: Path, settings: dict[str, str], kill_and_restart: Callable[[], None]
-    ) -> None:
+    def __init__(self, project: Path, settings: dict[str, str], server: "Server") -> None:
         self.project = project
         self.settings = settings
-        self.kill_and_restart = kill_and_restart
+        self.server = server
         self.said = project / "said.txt"
         self.said.touch()
 
@@ -71,38 +80,34 @@ def queue(installed: Rendered, variant: Answers, tmp_path: Path) -> Iterator[Que
     settings = {"SECRET_KEY": "a key for tests that guards nothing at all"}
     if variant["database"] == "sqlite":
         settings["DATABASE_URL"] = f"sqlite+aiosqlite:///{tmp_path}/app.db"
-    with server_of(variant, tmp_path) as (address, kill_and_restart):
+    with server_of(variant, tmp_path) as (address, server):
         settings |= address
         if variant["database"] != "none":
             run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
-        yield Queue(project, settings, kill_and_restart)
+        yield Queue(project, settings, server)
 
 
 @contextmanager
-def server_of(
-    variant: Answers, folder: Path
-) -> Iterator[tuple[dict[str, str], Callable[[], None]]]:
+def server_of(variant: Answers, folder: Path) -> Iterator[tuple[dict[str, str], Server]]:
     if variant["jobs"] == "redis":
         with valkey.running(folder, durable=True) as kept:
-
-            def restart_valkey() -> None:
-                kept.kill()
-                time.sleep(1)
-                kept.start()
-
-            yield {"REDIS_URL": kept.url}, restart_valkey
+            yield {"REDIS_URL": kept.url}, Server(kept.kill, kept.start, kept.signal)
         return
     module = postgresql.load()
     with module.running(folder / "postgresql", keep=True) as server_url:
         server = module._Server(folder / "postgresql", keep=True)
         server.binaries = module._binaries(server.data, as_root=os.geteuid() == 0)
 
-        def restart_postgresql() -> None:
+        def kill() -> None:
             server._run("pg_ctl", "stop", "-w", "-m", "immediate")
-            time.sleep(1)
-            server.start()
 
-        yield {"DATABASE_URL": postgresql.new_database(server_url)}, restart_postgresql
+        def send(number: int) -> None:
+            postmaster = int((server.data / "postmaster.pid").read_text().split()[0])
+            for process in (postmaster, *children(postmaster)):
+                os.kill(process, number)
+
+        address = {"DATABASE_URL": postgresql.new_database(server_url)}
+        yield address, Server(kill, server.start, send)
     postgresql.forget(folder / "postgresql")
 
 
@@ -112,11 +117,11 @@ def test_what_a_killed_worker_held_is_run_again(queue: Queue) -> None:
     with queue.worker() as first:
         queue.enqueue(seconds=3)
         queue.wait_for("began", 1, within=20)
-        with queue.worker():
+        with queue.worker() as second:
             first.kill()
             killed = time.monotonic()
             while len(queue.heard("began")) < 2:
-                assert time.monotonic() < killed + AGAIN_WITHIN
+                assert time.monotonic() < killed + AGAIN_WITHIN, second.log.read_text()
                 time.sleep(0.1)
             queue.wait_for("ended", 1, within=20)
     assert queue.said.read_text().split() == [
@@ -144,12 +149,62 @@ def test_no_job_is_lost_with_the_server(queue: Queue) -> None:
     queue.enqueue(count=300, seconds=0.1)
     with queue.worker() as one, queue.worker() as other:
         queue.wait_for("ended", 50, within=60)
-        queue.kill_and_restart()
+        queue.server.kill()
+        time.sleep(1)
+        queue.server.start()
         queue.wait_for("ended", 300, within=120)
         for worker in (one, other):
             assert worker.stop() == 0
             assert worker.log.read_text().count("the queue does not answer") >= 1
     assert set(queue.heard("ended")) == {str(number) for number in range(300)}
+
+
+@for_each_queue
+def test_a_lost_queue_is_taken_up_again_in_spite_of_a_long_job(queue: Queue) -> None:
+    queue.enqueue(seconds=120)
+    with queue.worker(SHUTDOWN_TIMEOUT="5") as worker:
+        queue.wait_for("began", 1, within=20)
+        queue.server.kill()
+        time.sleep(1)
+        queue.server.start()
+        queue.said.write_text("")
+        queue.enqueue(count=5)
+        queue.wait_for("ended", 5, within=30)
+        assert worker.stop() == 0
+
+
+@for_each_queue
+def test_a_frozen_queue_keeps_no_worker_from_stopping(queue: Queue) -> None:
+    with queue.worker(SHUTDOWN_TIMEOUT="1") as worker:
+        time.sleep(2)
+        queue.server.signal(signal.SIGSTOP)
+        try:
+            time.sleep(1)
+            assert worker.stop(timeout=45) == 0
+        finally:
+            queue.server.signal(signal.SIGCONT)
+
+
+@for_each_queue
+def test_a_worker_stops_while_there_is_no_queue(queue: Queue) -> None:
+    with queue.worker() as worker:
+        queue.server.kill()
+        deadline = time.monotonic() + 45
+        while "the queue does not answer" not in worker.log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert worker.stop() == 0
+        assert "Traceback" not in worker.log.read_text()
+        queue.server.start()
+
+
+@pytest.mark.parametrize("variant", VARIANTS[2:], indirect=True)
+def test_more_long_jobs_than_slots_are_run_once_each(queue: Queue) -> None:
+    """Longer than a worker may show no sign of life."""
+    queue.enqueue(count=5, seconds=25)
+    with queue.worker(JOB_CONCURRENCY="2"), queue.worker(JOB_CONCURRENCY="1"):
+        queue.wait_for("ended", 5, within=90)
+    assert sorted(queue.heard("began")) == ["0", "1", "2", "3", "4"]
 
 
 @for_each_queue

@@ -46,7 +46,7 @@ NEVER_WITH = {
     ),
     ("cache", "none"): r"(?i:cache)",
     ("jobs", "none"): (
-        r"(?i:job_?queue|@job\b|[./]jobs\b|\bjobs/|app worker|work_off|(retry|failed)[-_]jobs?\b|message_?id)"
+        r"(?i:job_?queue|@job\b|[./]jobs\b|\bjobs/|app worker|work_off|(retry|failed|delete)[-_]jobs?\b|message_?id)"
     ),
     ("websockets", "none"): (
         r"(?i:(app|tests)[./]websockets|backplane|ConnectionManager|websocket_(?!connect)|RoomService"
@@ -212,9 +212,9 @@ def test_memory_and_redis_differ_in_one_file_alone(rendered: Rendered, name: str
 
 
 QUEUES_OWN_FILES = re.compile(
-    r"app/jobs/(engine|queue|sender)\.py|app/wiring\.py|migrations/(env\.py|template/jobs_.*)"
+    r"app/jobs/(consumer|queue|rescue|sender)\.py|app/wiring\.py|migrations/(env\.py|template/jobs_.*)"
     r"|app/settings\.py|tests/(conftest|helpers|database/fixtures|web/test_settings)\.py"
-    r"|tests/jobs/test_sender\.py" + SHARED_BY_REDIS
+    r"|tests/jobs/test_(consumer|sender)\.py" + SHARED_BY_REDIS
 )
 
 

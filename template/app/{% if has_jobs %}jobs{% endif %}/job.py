@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Concatenate, Generic, ParamSpec, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from app.jobs.schedule import checked
 from app.scopes import Scope
 from app.slices import SLICES
 
@@ -24,7 +26,7 @@ _MAX_DELAY = 3600.0
 class Run:
     """One attempt at a job, the first parameter of its function.
 
-    `id` is that of the job, the same in every attempt: by it, what was done before can be known.
+    `id` is that of the job, unique and the same in every attempt: by it, what was done before can be known.
     """
 
     id: str
@@ -60,31 +62,30 @@ class Job(Generic[P]):
         self.attempts = attempts
         self.timeout = timeout
         self.backoff = backoff
-        self.cron = cron
-        hints = get_type_hints(function)
+        self.cron = checked(cron) if cron is not None else None
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(f"{self.name}: a job is an `async def`")
         signature = inspect.signature(function)
         _, *parameters = signature.parameters.values()
         self._signature = signature.replace(parameters=parameters)
-        fields: dict[str, Any] = {
-            each.name: (hints[each.name], ... if each.default is each.empty else each.default)
-            for each in parameters
-        }
-        self._arguments: type[BaseModel] = create_model(
-            self.name, __config__=ConfigDict(extra="forbid"), **fields
-        )
-        if cron and len(cron.split()) != 5:
-            raise ValueError(f"a schedule has five fields, such as */15 * * * *, not {cron!r}")
-        if cron and any(each.default is each.empty for each in parameters):
-            raise TypeError(f"{self.name} runs by a schedule, which has no arguments to give")
+        if cron is not None and any(each.default is each.empty for each in parameters):
+            raise TypeError(f"{self.name}: a schedule has no arguments to give")
+        self._arguments = self._model(parameters)
 
     def dump(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-        """Return the arguments as JSON has them. Raises TypeError or ValidationError if they do not fit."""
-        given = self._signature.bind(*args, **kwargs).arguments
-        return self._arguments(**given).model_dump(mode="json")
+        """Return the arguments as JSON has them.
+
+        Raises TypeError or ValidationError if they do not fit, or would not come back as they are.
+        """
+        given = self._arguments(**self._signature.bind(*args, **kwargs).arguments)
+        dumped: dict[str, Any] = json.loads(given.model_dump_json(by_alias=True))
+        if self._arguments(**dumped) != given:
+            raise TypeError(f"{self.name}: JSON does not give these arguments back as they are")
+        return dumped
 
     def load(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return what `dump` was given, by name. Raises ValidationError: another release may have put it there."""
-        return dict(self._arguments.model_validate(arguments))
+        return {name.removesuffix("_"): value for name, value in self._arguments(**arguments)}
 
     async def __call__(self, run: Run, arguments: dict[str, Any]) -> None:
         """Run with what `dump` returned. Raises what the function and `load` raise, and TimeoutError."""
@@ -99,6 +100,19 @@ class Job(Generic[P]):
         # Not all at once: what failed together would else come back together.
         return min(self.backoff * 2.0 ** (attempt - 1), _MAX_DELAY) * random.uniform(0.5, 1)  # noqa: S311
 
+    def _model(self, parameters: list[inspect.Parameter]) -> type[BaseModel]:
+        hints = get_type_hints(self.function, include_extras=True)
+        fields: dict[str, Any] = {}
+        for each in parameters:
+            if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+                raise TypeError(f"{self.name}: name each argument instead of {each}")
+            default = ... if each.default is each.empty else each.default
+            # With an underscore, since `copy` and the like are the model's own.
+            fields[f"{each.name}_"] = (hints[each.name], Field(default, alias=each.name))
+        # What is logged of an error must not have what was given.
+        config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+        return create_model(self.name, __config__=config, **fields)
+
 
 def job(
     *,
@@ -110,15 +124,15 @@ def job(
 ) -> Callable[[Callable[Concatenate[Run, P], Awaitable[None]]], Job[P]]:
     """Declare a job: `@job()` above `async def send(run: Run, ...)`.
 
-    A job runs **at least once**: a worker that is killed amid it, or loses the queue, leaves it to be run again, so it
-    has to bear that. One that raises, or takes longer than `timeout` seconds, is tried again after `backoff` seconds,
-    then twice as long and so on, up to an hour; after `attempts` it is kept among the failed ones. The defaults
-    go on for about an hour.
+    A job runs **at least once**: one that a worker began and did not end is run again, so it has to bear that. One
+    that raises, or takes longer than `timeout` seconds, is tried again after `backoff` seconds, then twice as long and
+    so on, up to an hour; after `attempts` it is kept among the failed ones. The defaults go on for about an hour. An
+    attempt that was interrupted counts: with `attempts=1` nothing is begun twice.
 
     `cron` runs it by itself at the times (UTC) that five fields say, such as `*/15 * * * *`, once for all workers.
 
     Arguments lie in the queue for all who can read it: no secrets. What waits there knows its job by `name`, which
-    is `slice.function` unless given.
+    is `slice.function` unless given. Raises TypeError or ValueError for what cannot be a job.
     """
 
     def declare(function: Callable[Concatenate[Run, P], Awaitable[None]]) -> Job[P]:

@@ -1,5 +1,6 @@
 """Runs one attempt at a job, the same under every queue."""
 
+import asyncio
 import logging
 from time import perf_counter
 from typing import Any
@@ -9,6 +10,10 @@ from app.scopes import RootScope
 from app.web.logs import request_id_var
 
 logger = logging.getLogger(__name__)
+
+
+class QueueLost(Exception):
+    """The queue does not answer, or no longer."""
 
 
 class AttemptFailed(Exception):
@@ -21,21 +26,24 @@ class AttemptFailed(Exception):
 async def attempt(
     root_scope: RootScope, job: Job[Any], job_id: str, number: int, arguments: dict[str, Any]
 ) -> None:
-    """Run a job in a scope of its own; log one line of how it went. Raises AttemptFailed."""
+    """Run a job in a scope of its own; log one line of how it went. Raises AttemptFailed, also when it is cancelled."""
     token = request_id_var.set(f"job-{job_id}")  # on each line that the job logs
+    extra: dict[str, Any] = {"job": job.name, "attempt": number}
     started = perf_counter()
     try:
         async with root_scope.new_scope() as scope:
             await job(Run(job_id, number, scope), arguments)
+    except asyncio.CancelledError:
+        retry_in = 0.0 if number < job.attempts else None
+        logger.warning("job interrupted", extra=extra | {"retry_in": retry_in})
+        raise AttemptFailed(retry_in) from None
     except Exception as error:
         retry_in = job.retry_delay(number)
         level = logging.ERROR if retry_in is None else logging.WARNING
-        extra = {"job": job.name, "attempt": number, "retry_in": retry_in}
-        logger.log(level, "job failed", exc_info=True, extra=extra)
+        logger.log(level, "job failed", exc_info=True, extra=extra | {"retry_in": retry_in})
         raise AttemptFailed(retry_in) from error
     else:
         duration_ms = round((perf_counter() - started) * 1000, 1)
-        extra = {"job": job.name, "attempt": number, "duration_ms": duration_ms}
-        logger.info("job done", extra=extra)
+        logger.info("job done", extra=extra | {"duration_ms": duration_ms})
     finally:
         request_id_var.reset(token)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from watchfiles import PythonFilter, watch
 
+_STOP_WITHIN = 30.0
+"""Seconds."""
+
 
 @contextmanager
 def running() -> Iterator[None]:
@@ -17,12 +20,14 @@ def running() -> Iterator[None]:
     def run() -> None:
         changes = watch("app", watch_filter=PythonFilter(), stop_event=stopping)
         while not stopping.is_set():
-            command = [sys.executable, "-m", "app", "worker"]
-            # Ctrl-C is for the server: the worker ends when it has.
-            process = subprocess.Popen(command, start_new_session=True)
+            process = subprocess.Popen([sys.executable, "-m", "app", "worker"])
             next(changes, None)
             process.terminate()
-            process.wait()
+            try:
+                process.wait(_STOP_WITHIN)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from coredis.retry import NoRetryPolicy
 from streaq import Worker
 from streaq.task import Task
 
@@ -23,20 +25,27 @@ TASK = "run"
 """The one function that streaQ knows: it is given the job's name."""
 _DEADLINE = 2.0
 """Seconds for a request to put a job into the queue."""
-_PAUSE = 0.05
-"""Seconds until the next attempt, within the deadline."""
+_STREAM_TIMEOUT = 0.8
+"""Seconds to wait for an answer: there is time for a second attempt, over another connection."""
+_PAUSE = 0.25
+"""Seconds until the next attempt to connect."""
+_REST = 1.0
+"""Seconds for which nobody waits for a server that has just let somebody down: a request may have many jobs."""
 
 
-def create_worker(settings: Settings, stream_timeout: float, **options: Any) -> Worker[None]:
-    """Return streaQ's worker, which is its client, too. `stream_timeout`: seconds to wait for any answer."""
-    return Worker(
-        settings.redis_url,
-        queue_name=settings.redis_prefix,
-        redis_kwargs={"connect_timeout": _DEADLINE, "stream_timeout": stream_timeout},
-        serializer=lambda value: json.dumps(value, default=repr),
-        deserializer=json.loads,
-        **options,
-    )
+def connection_options(settings: Settings, stream_timeout: float) -> dict[str, Any]:
+    """Return how streaQ's worker, which is its client, too, comes to the queue. `stream_timeout`: seconds."""
+    return {
+        "redis_url": settings.job_redis_url or settings.redis_url,
+        "queue_name": settings.redis_prefix,
+        "redis_kwargs": {
+            "connect_timeout": _DEADLINE / 2,
+            "stream_timeout": stream_timeout,
+            "retry_policy": NoRetryPolicy(),  # who waits tries again, over another connection
+        },
+        "serializer": lambda value: json.dumps(value, default=repr),
+        "deserializer": json.loads,
+    }
 
 
 def failed_key(worker: Worker[None]) -> str:
@@ -53,6 +62,9 @@ class JobSender:
         self._worker: Worker[None] | None = None
         self._opened = asyncio.Event()
         self._lost = asyncio.Event()
+        self._closing = False
+        self._complained = False
+        self._rest_until = 0.0
 
     async def send(self, name: str, arguments: dict[str, Any]) -> None:
         """Put a job into the queue, once. Raises Unavailable if the server does not answer in time."""
@@ -70,13 +82,18 @@ class JobSender:
             return False
         name, arguments = json.loads(kept)
         await self._send(job_id, name, arguments)  # first: better twice than never
-        await self._call(lambda worker: worker.redis.hdel(failed_key(worker), [job_id]))
-        return True
+        return await self.delete(job_id)
+
+    async def delete(self, job_id: str) -> bool:
+        """Forget a failed job. Return False if there is none with the id. Raises Unavailable."""
+        done = await self._call(lambda worker: worker.redis.hdel(failed_key(worker), [job_id]))
+        return bool(done)
 
     async def close(self) -> None:
-        if self._holding is not None:
-            self._holding.cancel()
-            await asyncio.wait([self._holding])
+        self._closing = True
+        while self._holding is not None and not self._holding.done():
+            self._holding.cancel()  # which the client drops at times, while it connects
+            await asyncio.wait([self._holding], timeout=_PAUSE)
 
     async def _send(self, job_id: str, name: str, arguments: dict[str, Any]) -> None:
         async def publish(worker: Worker[None]) -> None:
@@ -87,7 +104,10 @@ class JobSender:
         await self._call(publish)
 
     async def _call(self, action: Callable[[Worker[None]], Awaitable[T]]) -> T:
-        self._holding = self._holding or asyncio.create_task(self._hold())
+        if not self._opened.is_set() and time.monotonic() < self._rest_until:
+            raise Unavailable("The queue does not answer.")
+        if self._holding is None or self._holding.done():
+            self._holding = asyncio.create_task(self._hold())
         try:
             async with asyncio.timeout(_DEADLINE):
                 while True:
@@ -97,23 +117,35 @@ class JobSender:
                     try:
                         return await action(worker)
                     except Exception as error:  # lost, or a server that was emptied
-                        logger.warning("the queue does not answer: %r", error)
+                        self._complain(error)
                         if worker is self._worker:
                             self._opened.clear()
                             self._lost.set()
-                    await asyncio.sleep(_PAUSE)
         except TimeoutError:
+            self._rest_until = time.monotonic() + _REST
             raise Unavailable("The queue does not answer.") from None
 
     async def _hold(self) -> None:
         """Hold the connection open, in a task of its own: only the task that opens it may close it."""
-        while True:
-            with suppress(Exception):
-                async with create_worker(self._settings, _DEADLINE) as self._worker:
+        while not self._closing:
+            try:
+                worker: Worker[None] = Worker(**connection_options(self._settings, _STREAM_TIMEOUT))
+                async with worker:
                     self._lost.clear()
+                    self._worker, self._complained = worker, False
                     self._opened.set()
                     await self._lost.wait()
+            except Exception as error:
+                self._complain(error)
+            finally:
+                self._opened.clear()
             await asyncio.sleep(_PAUSE)
+
+    def _complain(self, error: Exception) -> None:
+        """Log why, once for an outage."""
+        if not self._complained:
+            self._complained = True
+            logger.warning("the queue does not answer: %r", error)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What is done in the background. Idempotent: to look twice does no harm."""
+"""What is done in the background."""
 
 import logging
 
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 @job(attempts=5, cron="*/5 * * * *")
 async def watch(run: Run) -> None:
-    """Look after the other service, every five minutes and when somebody asks for it."""
+    """Look after the other service, every five minutes. Idempotent: to look twice does no harm."""
     upstream = await run.scope.resolve(UpstreamService)
     status = await upstream.check()
     logger.info("upstream answers", extra=status.model_dump())

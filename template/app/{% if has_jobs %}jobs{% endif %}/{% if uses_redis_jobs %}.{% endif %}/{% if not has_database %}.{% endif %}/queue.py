@@ -15,9 +15,13 @@ class JobQueue:
         await self.sender.send(job.name, job.dump(*args, **kwargs))
 
     async def failed(self) -> Sequence[FailedJob]:
-        """Return the jobs that have had all their attempts."""
+        """Return the jobs that have had all their attempts. Raises Unavailable."""
         return await self.sender.failed()
 
     async def retry(self, job_id: str) -> bool:
-        """Let a failed job begin anew. Return False if there is none with the id."""
+        """Let a failed job begin anew. Return False if there is none with the id. Raises Unavailable."""
         return await self.sender.retry(job_id)
+
+    async def delete(self, job_id: str) -> bool:
+        """Forget a failed job. Return False if there is none with the id. Raises Unavailable."""
+        return await self.sender.delete(job_id)

@@ -3,13 +3,7 @@
 from fastapi import APIRouter
 
 from app.upstream.dependencies import UpstreamServiceDep
-{% if has_jobs %}
-from app.upstream.jobs import watch
-{% endif %}
 from app.upstream.schemas import UpstreamStatus
-{% if has_jobs %}
-from app.wiring import JobQueueDep
-{% endif %}
 
 router = APIRouter(tags=["upstream"])
 
@@ -18,11 +12,3 @@ router = APIRouter(tags=["upstream"])
 async def check_upstream(upstream: UpstreamServiceDep) -> UpstreamStatus:
     """How the service at `UPSTREAM_URL` answers; 503 if it does not."""
     return await upstream.check()
-{% if has_jobs %}
-
-
-@router.post("/upstream/checks", status_code=202)
-async def check_upstream_later(jobs: JobQueueDep) -> None:
-    """The same in the background; the worker's log says how it went."""
-    await jobs.enqueue(watch)
-{% endif %}
