@@ -63,6 +63,7 @@ ALLOWED = [
     r"operationId|operation_id",
     r"OperationToken\w*|operation_token\w*|token_[ab]|transient",
     r"token bucket",
+    r'"tcp_user_timeout"',  # of a worker's connections
     r"ContextVar|\btoken = request_id_var.*|request_id_var.reset\(token\)",
     r"test_root_scope",
     r"redis://user:password@|token_hex|pipeline\(transaction=False\)|cache_ok|--no-cache",
@@ -214,7 +215,7 @@ def test_memory_and_redis_differ_in_one_file_alone(rendered: Rendered, name: str
 QUEUES_OWN_FILES = re.compile(
     r"app/jobs/(consumer|queue|rescue|sender)\.py|app/wiring\.py|migrations/(env\.py|template/jobs_.*)"
     r"|app/settings\.py|tests/(conftest|helpers|database/fixtures|web/test_settings)\.py"
-    r"|tests/jobs/test_(consumer|sender)\.py" + SHARED_BY_REDIS
+    r"|tests/jobs/test_(consumer|outage|sender)\.py" + SHARED_BY_REDIS
 )
 
 
