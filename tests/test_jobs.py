@@ -115,7 +115,7 @@ def server_of(variant: Answers, folder: Path) -> Iterator[tuple[dict[str, str], 
 def test_what_a_killed_worker_held_is_run_again(queue: Queue) -> None:
     """By a worker that is there already, with nothing else in the queue to wake it."""
     with queue.worker() as first:
-        queue.enqueue(seconds=3)
+        queue.enqueue(seconds=10)  # so that it runs still when the other worker is there
         queue.wait_for("began", 1, within=20)
         with queue.worker() as second:
             first.kill()
@@ -123,7 +123,7 @@ def test_what_a_killed_worker_held_is_run_again(queue: Queue) -> None:
             while len(queue.heard("began")) < 2:
                 assert time.monotonic() < killed + AGAIN_WITHIN, second.log.read_text()
                 time.sleep(0.1)
-            queue.wait_for("ended", 1, within=20)
+            queue.wait_for("ended", 1, within=40)
     assert queue.said.read_text().split() == [
         *("began", "0", "1"),
         *("began", "0", "2"),
