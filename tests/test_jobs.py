@@ -187,14 +187,16 @@ def test_a_frozen_queue_keeps_no_worker_from_stopping(queue: Queue) -> None:
 
 @for_each_queue
 def test_a_worker_stops_while_there_is_no_queue(queue: Queue) -> None:
+    queue.enqueue(count=20, seconds=0.2)
     with queue.worker() as worker:
+        queue.wait_for("began", 1, within=20)
         queue.server.kill()
         deadline = time.monotonic() + 45
         while "the queue does not answer" not in worker.log.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert worker.stop() == 0
-        assert "Traceback" not in worker.log.read_text()
+        assert "Traceback" not in (log := worker.log.read_text()), log
         queue.server.start()
 
 

@@ -16,6 +16,7 @@ from psycopg import Error as DriverError
 from psycopg_pool import PoolTimeout
 from sqlalchemy import make_url
 
+from app.errors import Unavailable
 from app.jobs.job import Job
 from app.jobs.rescue import rescue
 from app.jobs.running import AttemptFailed, QueueLost, attempt
@@ -37,13 +38,17 @@ _INSIST = (0.1, 0.5, 2.0)
 """Seconds between attempts to write down how a job ended."""
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Drop what `running` has logged already: Procrastinate's line has the job's arguments."""
-    return not (record.exc_info and isinstance(record.exc_info[1], AttemptFailed))
+def _sift(record: logging.LogRecord) -> bool:
+    """Drop what `running` has logged already: Procrastinate's line has the job's arguments. An outage is one line."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, _LOST):
+        record.exc_info = None
+    return not isinstance(error, AttemptFailed)
 
 
 logging.getLogger("procrastinate").setLevel(logging.WARNING)
-logging.getLogger("procrastinate.worker").addFilter(_is_news)
+for _name in ("procrastinate.worker", "procrastinate.utils"):
+    logging.getLogger(_name).addFilter(_sift)
 
 
 class _Manager(JobManager):
@@ -176,5 +181,7 @@ async def _rescue(root_scope: RootScope, jobs: dict[str, Job[Any]]) -> None:
         await asyncio.sleep(_RESCUE)
         try:
             await rescue(root_scope, jobs, _SILENCE)
+        except Unavailable as error:
+            logger.warning("jobs of dead workers are not looked for: %s", error)
         except Exception:
             logger.exception("jobs of dead workers are not looked for")
