@@ -47,7 +47,7 @@ def _sift(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("procrastinate").setLevel(logging.WARNING)
-for _name in ("procrastinate.worker", "procrastinate.utils"):
+for _name in ("procrastinate.worker", "procrastinate.worker.worker", "procrastinate.utils"):
     logging.getLogger(_name).addFilter(_sift)
 
 
