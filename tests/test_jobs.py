@@ -153,9 +153,9 @@ def test_no_job_is_lost_with_the_server(queue: Queue) -> None:
         time.sleep(1)
         queue.server.start()
         queue.wait_for("ended", 300, within=120)
-        for worker in (one, other):
-            assert worker.stop() == 0
-            assert worker.log.read_text().count("the queue does not answer") >= 1
+        assert one.stop() == other.stop() == 0
+        # One may have been so slow to start that it met no outage.
+        assert "the queue does not answer" in one.log.read_text() + other.log.read_text()
     assert set(queue.heard("ended")) == {str(number) for number in range(300)}
 
 
