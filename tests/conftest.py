@@ -15,7 +15,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import postgresql
-from tests.projects import render, run, snapshot
+from tests.projects import compile_once, render, run, snapshot
 from tests.valkey import Valkey, load, running
 from tests.variants import (
     Answers,
@@ -114,6 +114,11 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
                 value  # Copier's git commands read the environment as it was at import
             )
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_templates() -> None:
+    compile_once()
 
 
 @pytest.fixture(scope="session")
