@@ -19,6 +19,9 @@ from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+# A connection that fails raises where it is used; the client would log its traceback as well.
+logging.getLogger("coredis").setLevel(logging.CRITICAL)
+
 T = TypeVar("T")
 
 TASK = "run"
