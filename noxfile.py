@@ -44,6 +44,12 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def switches(session: nox.Session) -> None:
+    """Every switch of every answer in every variant, and the suites after each kind of switch."""
+    pytest(session, "--switches", "tests/test_updates.py")
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """The example page in a real browser: install Chromium first."""
     pytest(session, "tests/browser_chat.py")

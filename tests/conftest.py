@@ -21,11 +21,17 @@ from tests.variants import (
     Answers,
     all_variants,
     command_for,
+    covering_pairs,
     covering_set,
     focused,
     name_of,
+    name_of_pair,
+    pairs,
     with_answer,
 )
+
+collect_ignore = ["history"]
+"""What the owner of a rendered project writes: its tests are run there."""
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -38,23 +44,44 @@ def _shard(text: str) -> tuple[int, int]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--matrix", action="store_true", help="run the suites of all variants")
+    parser.addoption("--switches", action="store_true", help="switch every answer in every variant")
+    parser.addoption("--write-table", action="store_true", help="write docs/updates.md anew")
     parser.addoption("--quick", action="store_true", help="run one variant of each test only")
     parser.addoption("--shard", type=_shard, default=(1, 1), help="with --matrix: a part, as 2/5")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize `variant` by all variants, and `suite_variant` by those whose suites are run."""
+    """Parametrize `variant` by all variants, and by few of them what takes long.
+
+    `suite_variant`: those whose suites are run. `updated_variant`: those that are updated. `pair` and `sampled_pair`: those
+    between which an answer is switched.
+    """
+    marked = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
+    open_names = set(metafunc.fixturenames) - marked
+    asked = metafunc.config.getoption
+    part, parts = asked("shard")
     variants = all_variants()
-    suites = covering_set(variants)
-    if metafunc.config.getoption("matrix"):
-        part, parts = metafunc.config.getoption("shard")
-        suites = variants[part - 1 :: parts]
-    if metafunc.config.getoption("quick"):
-        variants, suites = covering_set(variants, 1), covering_set(variants, 1)
-    for name, values in (("variant", variants), ("suite_variant", suites)):
-        marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-        if name in metafunc.fixturenames and name not in marked:
-            metafunc.parametrize(name, [as_parameter(each) for each in values], indirect=True)
+    few = covering_set(variants, 1)
+    values = {
+        "variant": few if asked("quick") else variants,
+        "suite_variant": covering_set(variants),
+        "updated_variant": covering_set(variants, 2),
+    }
+    if asked("matrix"):
+        values["suite_variant"] = variants[part - 1 :: parts]
+    if asked("switches"):
+        values["updated_variant"] = variants[part - 1 :: parts]
+    if asked("quick"):
+        values["suite_variant"] = values["updated_variant"] = few
+    for name in values.keys() & open_names:
+        metafunc.parametrize(name, [as_parameter(each) for each in values[name]], indirect=True)
+    switched = {
+        "pair": pairs()[part - 1 :: parts] if asked("switches") else covering_pairs(),
+        "sampled_pair": covering_pairs(),
+    }
+    for name in switched.keys() & open_names:
+        chosen = switched[name][:5] if asked("quick") else switched[name]
+        metafunc.parametrize(name, [pytest.param(each, id=name_of_pair(each)) for each in chosen])
 
 
 def nearly(variant: Answers) -> Answers:
@@ -134,7 +161,7 @@ def variant(request: pytest.FixtureRequest) -> Answers:
     return answers
 
 
-suite_variant = variant
+suite_variant = updated_variant = variant
 
 
 Rendered = Callable[..., Path]

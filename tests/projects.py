@@ -86,14 +86,14 @@ def compile_once() -> None:
     jinja2.Environment.compile = remembered  # type: ignore[method-assign]
 
 
-def render(template: Path, folder: Path, **answers: Any) -> Path:
+def render(template: Path, folder: Path, version: str = VERSION, **answers: Any) -> Path:
     """Render a variant into `folder`. Raises ValueError for an answer that is no question.
 
     Copier itself drops unknown names silently, so that a typo would test the default.
     """
     if unknown := answers.keys() - asked():
         raise ValueError(f"no questions of copier.yml: {', '.join(sorted(unknown))}")
-    copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True, vcs_ref=VERSION)
+    copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True, vcs_ref=version)
     return folder
 
 

@@ -107,9 +107,11 @@ def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Ans
         patterns.append(r"(?i:redis|valkey)")
     patterns += [words for (name, value), words in NEVER_WITH.items() if variant[name] == value]
     for pattern in map(re.compile, patterns):
-        for name, content in without(files(rendered(**variant)), ".copier-answers.yml").items():
+        # Two files name every question.
+        tree = without(files(rendered(**variant)), ".copier-answers.yml", "tests/test_answers.py")
+        for name, content in tree.items():
             # The README's last section says how to come to another answer.
-            text = content.decode().partition("\n## Update\n")[0]
+            text = content.decode().partition("\n## Change an answer later\n")[0]
             for number, line in enumerate([name, *text.splitlines()]):
                 if pattern.search(allowed.sub("", line)):
                     found.append(f"{name}:{number}: {line.strip()}")
@@ -154,12 +156,13 @@ def for_variants(**answers: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("variant", chosen, indirect=True)
 
 
+ANSWERS = r"\.copier-answers\.yml|tests/test_answers\.py"
 MAY_DIFFER = re.compile(
-    r"app/(wiring|scopes|graph)\.py"
+    r"app/(wiring|scopes|graph|providers)\.py"
     r"|app/\w+/dependencies\.py"
-    r"|tests/lifecycle/test_(scopes|graph)\.py"
+    r"|tests/lifecycle/test_(scopes|graph|providers)\.py"
     r"|app/examples/(routes|drafts|once_per_graph)\.py|tests/examples/test_once_per_graph\.py"
-    r"|README\.md|pyproject\.toml|\.copier-answers\.yml"
+    r"|README\.md|pyproject\.toml|" + ANSWERS
 )
 
 
@@ -185,14 +188,15 @@ def test_databases_have_the_same_revisions_and_tests_of_behaviour(
         if name.startswith(("migrations/", "tests/", "app/users/", "app/auth/", "app/database/")):
             may_differ = re.fullmatch(
                 r"app/database/engines\.py"
-                r"|tests/database/(fixtures|test_engines)\.py|tests/web/test_settings\.py",
+                r"|tests/database/(fixtures|test_engines)\.py|tests/web/test_settings\.py"
+                r"|tests/test_answers\.py",
                 name,
             )
             assert may_differ or one.get(name) == other.get(name), name
 
 
 SHARED_BY_REDIS = (
-    r"|README\.md|pyproject\.toml|\.env\.example|\.copier-answers\.yml|dev\.py|devservers/\w+\.py"
+    r"|README\.md|pyproject\.toml|\.env\.example|dev\.py|devservers/\w+\.py|" + ANSWERS
 )
 OWN_FILES = {
     "cache": r"app/(settings|__main__)\.py|app/cache/store\.py"
@@ -238,7 +242,7 @@ def test_examples_can_be_deleted(rendered: Rendered, variant: Answers) -> None:
     }
     left["app/slices.py"] = left["app/slices.py"].replace(b'    "examples",\n', b"")
     fresh = files(rendered(**{**variant, "examples": False}))
-    prose = ("README.md", ".copier-answers.yml")
+    prose = ("README.md", ".copier-answers.yml", "tests/test_answers.py")
     assert without(left, *prose) == without(fresh, *prose)
 
 

@@ -2,16 +2,17 @@
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 import yaml
 
 ROOT = Path(__file__).parents[1]
 Answers = dict[str, Any]
+T = TypeVar("T")
 
 
 @cache
@@ -65,19 +66,24 @@ def combinations_of(variant: Mapping[str, Any], strength: int) -> set[tuple[tupl
 
 
 def covering_set(variants: Sequence[Answers], strength: int = 3) -> list[Answers]:
-    """Return few variants in which every combination of `strength` answers of `variants` occurs.
+    """Return few variants in which every combination of `strength` answers of `variants` occurs."""
+    strength = min(strength, len(variants[0]))
+    return covering(variants, [combinations_of(each, strength) for each in variants])
+
+
+def covering(those: Sequence[T], features: Sequence[Iterable[Hashable]]) -> list[T]:
+    """Return few of `those` that have between them every feature that any of them has.
 
     Greedy, from several orders, because the first of equals decides much; the smallest set found is returned.
     """
-    strength = min(strength, len(variants[0]))
-    numbers: dict[tuple[tuple[str, Any], ...], int] = {}
+    numbers: dict[Hashable, int] = {}
     bits = [
-        sum(1 << numbers.setdefault(each, len(numbers)) for each in combinations_of(one, strength))
-        for one in variants
+        sum(1 << number for number in {numbers.setdefault(each, len(numbers)) for each in of_one})
+        for of_one in features
     ]
     found = []
     for seed in range(50):
-        order = list(range(len(variants)))
+        order = list(range(len(those)))
         random.Random(seed).shuffle(order)  # noqa: S311
         left = (1 << len(numbers)) - 1
         chosen = []
@@ -86,7 +92,46 @@ def covering_set(variants: Sequence[Answers], strength: int = 3) -> list[Answers
             chosen.append(best)
             left &= ~bits[best]
         found.append(sorted(chosen))
-    return [variants[index] for index in min(found, key=len)]
+    return [those[index] for index in min(found, key=len)]
+
+
+Pair = tuple[Answers, Answers]
+"""Two variants that differ in one answer: a switch there, and a switch back."""
+
+
+def pairs() -> list[Pair]:
+    """Return every two variants that differ in one answer."""
+    return [
+        (one, other)
+        for one, other in itertools.combinations(all_variants(), 2)
+        if len(one.items() ^ other.items()) == 2
+    ]
+
+
+@cache
+def covering_pairs() -> list[Pair]:
+    """Return few pairs in which every switch of an answer occurs beside every other answer."""
+    those = pairs()
+    return covering(
+        those,
+        [
+            {(kind_of(pair), shared) for shared in pair[0].items() & pair[1].items()}
+            for pair in those
+        ],
+    )
+
+
+def kind_of(pair: Pair) -> tuple[str, Any, Any]:
+    """Return the question whose answer is switched, the answer before and the one after."""
+    one, other = pair
+    name = next(name for name in one if one[name] != other[name])
+    return name, one[name], other[name]
+
+
+def name_of_pair(pair: Pair) -> str:
+    """Return a pair's name in test ids, such as `depends-sqlite-examples=no-database=postgresql`."""
+    name, _, after = kind_of(pair)
+    return f"{name_of(pair[0])}-{name}={str(after).lower()}"
 
 
 def name_of(variant: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from app.settings import Settings
 
@@ -17,25 +18,31 @@ def alembic_config(settings: Settings) -> Config:
 
 
 def migrate(settings: Settings) -> None:
-    """Upgrade to the newest revision of every branch. Safe when several processes start it at once."""
-    command.upgrade(alembic_config(settings), "heads")
+    """Upgrade to the newest revision of every branch. Safe when several processes start it at once.
+
+    Raises ValueError if the database is at a revision that is not in `migrations/`.
+    """
+    try:
+        command.upgrade(alembic_config(settings), "heads")
+    except CommandError as error:
+        raise ValueError(f"{error}: bring it down with the code that still has it") from error
 
 
 def revise(settings: Settings, message: str) -> None:
     """Write a revision with what differs between the tables in the code and the database.
 
-    It stands on a branch of your own, `app`, behind the template's revisions that it finds: those stay as they are.
+    It stands on a branch of your own, `app`, behind the template's `users`, which stay as they are.
     """
     config = alembic_config(settings)
     heads = ScriptDirectory.from_config(config).get_revisions("heads")
-    of_template = [each.revision for each in heads if each and "app" not in each.branch_labels]
-    is_first = len(of_template) == len(heads)
+    labels = {label: each.revision for each in heads if each for label in each.branch_labels}
+    is_first = "app" not in labels
     command.revision(
         config,
         message,
         autogenerate=True,
         head="base" if is_first else "app@head",
         branch_label="app" if is_first else None,
-        depends_on=of_template,  # type: ignore[arg-type]  # (it takes a list)
+        depends_on=labels.get("users"),
         version_path=str(_ROOT / "migrations/versions"),
     )

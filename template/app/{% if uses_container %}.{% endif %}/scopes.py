@@ -4,9 +4,10 @@ A class is registered once, with its lifespan; constructors resolve by themselve
 of its own. Where there is no request (a job, a command, a WebSocket message), `RootScope.new_scope` opens one.
 """
 
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from clean_ioc import ChildScope, Container, Registrator, Resolver, ScopeCreator
 from clean_ioc import Scope as ContainerScope
@@ -14,6 +15,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 T = TypeVar("T")
+Provider = Callable[..., Any]
 
 _OF_THE_SCOPE = (ScopeCreator, Resolver, Registrator, ContainerScope)
 
@@ -106,6 +108,20 @@ class Resolved:
 
     async def __call__(self, scope: Annotated[Scope, Depends(get_scope)]) -> Any:
         return await scope.resolve(self.wanted)
+
+
+class Singleton(Resolved):
+    """A provider of plain `Depends` that the container runs once, for the app's life."""
+
+    def __init__(self, provider: Provider) -> None:
+        made = get_type_hints(provider)["return"]
+        super().__init__(get_args(made)[0] if inspect.isasyncgenfunction(provider) else made)
+        self.provider = provider
+
+
+def singleton(provider: Provider) -> Singleton:
+    """Decorate a provider whose object is made once, when the root scope opens."""
+    return Singleton(provider)
 
 
 def Resolve(wanted: type[Any]) -> Any:  # noqa: N802 (reads as `Depends` does)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Column, Integer, Table, inspect
+from sqlalchemy import Column, Integer, Table, inspect, text
 
 from app.database import UtcDateTime, metadata, migrations, open_database
 from app.database.migrations import alembic_config, migrate, revise
@@ -44,6 +44,16 @@ def test_up_down_and_up_again(empty_settings: Settings) -> None:
     command.check(alembic_config(empty_settings))
 
 
+def test_a_revision_that_is_gone_is_named(settings: Settings) -> None:
+    async def pretend() -> None:
+        async with open_database(settings) as database, database.writing.begin() as connection:
+            await connection.execute(text("INSERT INTO alembic_version VALUES ('gone_0001')"))
+
+    asyncio.run(pretend())
+    with pytest.raises(ValueError, match="'gone_0001': bring it down with the code that still"):
+        migrate(settings)
+
+
 @pytest.fixture
 def copied_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the revisions that may be added to."""
@@ -62,7 +72,7 @@ def test_own_revisions_stand_on_a_branch_of_their_own(
         return [script for script in scripts if Path(script.path).parent.name == "versions"]
 
     before = len(own())
-    for name in ("notes", "tags"):
+    for name in ("first_of_a_test", "second_of_a_test"):
         columns = Column("id", Integer, primary_key=True), Column("at", UtcDateTime)
         request.addfinalizer(partial(metadata.remove, Table(name, metadata, *columns)))
         revise(settings, f"add {name}")
@@ -72,6 +82,7 @@ def test_own_revisions_stand_on_a_branch_of_their_own(
     assert len(own()) == before + 2
     assert newest.down_revision == second.revision
     assert "app" in newest.branch_labels
+    assert "users_0001" in (own()[-1].dependencies or ())
     command.check(alembic_config(settings))
     for check in (["check"], ["format", "--check"]):
         versions = str(copied_root / "migrations/versions")

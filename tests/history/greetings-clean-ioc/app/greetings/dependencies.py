@@ -1,0 +1,18 @@
+"""How this slice's objects are made."""
+
+from typing import Annotated
+
+from clean_ioc import Lifespan
+
+from app.graph import AppContainer
+from app.greetings.service import GreetingService
+from app.greetings.visits import Visits
+from app.scopes import Resolve
+
+
+def register(container: AppContainer) -> None:
+    container.register(Visits, lifespan=Lifespan.singleton)
+    container.register(GreetingService, lifespan=Lifespan.scoped)
+
+
+GreetingServiceDep = Annotated[GreetingService, Resolve(GreetingService)]

@@ -1,0 +1,16 @@
+"""What goes over the wire."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+
+class NewNote(BaseModel):
+    text: str = Field(min_length=1, max_length=200)
+
+
+class NoteRead(BaseModel):
+    id: UUID
+    text: str
+    written_at: datetime

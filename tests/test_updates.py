@@ -1,0 +1,432 @@
+"""Updates and changed answers, with what an owner has done in between: nothing of it is lost."""
+
+import fcntl
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import postgresql
+from tests.conftest import Rendered
+from tests.projects import VERSION, environment, files, git, render, run
+from tests.updates import (
+    History,
+    Outcome,
+    Own,
+    account,
+    commit,
+    copied,
+    empty_folders,
+    own_of,
+    released,
+    replace,
+    scaffold,
+    update,
+)
+from tests.variants import (
+    ROOT,
+    Answers,
+    Pair,
+    choices,
+    covering_pairs,
+    focused,
+    kind_of,
+    name_of,
+    name_of_pair,
+    pairs,
+)
+
+Scaffolded = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def scaffolded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Scaffolded:
+    """A project that was rendered and committed; who changes it takes a copy."""
+    made: dict[str, Path] = {}
+
+    def get(**answers: Any) -> Path:
+        name = name_of(answers)
+        if name not in made:
+            made[name] = scaffold(template, tmp_path_factory.mktemp("scaffolded") / "p", **answers)
+        return made[name]
+
+    return get
+
+
+@dataclass(frozen=True)
+class LivedIn:
+    """A project that its owner has worked in, and what of it is theirs."""
+
+    project: Path
+    own: Own
+
+
+LivedInProjects = Callable[[Answers, bool], LivedIn]
+
+
+@pytest.fixture(scope="session")
+def lived_in(scaffolded: Scaffolded, tmp_path_factory: pytest.TempPathFactory) -> LivedInProjects:
+    """With slices of the owner's and, if asked for, edits in the template's own files."""
+    made: dict[tuple[str, bool], LivedIn] = {}
+
+    def get(answers: Answers, edited: bool) -> LivedIn:
+        key = (name_of(answers), edited)
+        if key not in made:
+            pristine = scaffolded(**answers)
+            project = copied(pristine, tmp_path_factory.mktemp("lived-in") / "p")
+            history = History(answers)
+            history.slices(project)
+            if edited:
+                history.edits(project)
+            commit(project, "Work of weeks")
+            made[key] = LivedIn(project, own_of(pristine, project))
+        return made[key]
+
+    return get
+
+
+@pytest.fixture
+def switched(
+    lived_in: LivedInProjects, rendered: Rendered, tmp_path: Path
+) -> Iterator[Callable[..., Outcome]]:
+    """Switch an answer in a project that was worked in; return how it went."""
+
+    def switch(pair: Pair, *, edited: bool, **options: Any) -> Outcome:
+        before = lived_in(pair[0], edited)
+        project = copied(before.project, tmp_path / f"{edited}{len(options)}")
+        name, _, answer = kind_of(pair)
+        update(project, **{name: answer}, **options)
+        return account(before.own, project, rendered(**pair[1]))
+
+    yield switch
+    shutil.rmtree(tmp_path)
+
+
+def test_an_update_without_news_changes_nothing(
+    scaffolded: Scaffolded, updated_variant: Answers, tmp_path: Path
+) -> None:
+    project = copied(scaffolded(**updated_variant), tmp_path / "p")
+    before = files(project)
+    head = git(project, "log", "--format=%H %T")
+    (project / ".git/ours").write_text("ours")
+    update(project)
+    assert git(project, "status", "--short", "--ignored") == ""
+    assert files(project) == before
+    assert git(project, "log", "--format=%H %T") == head
+    assert (project / ".git/ours").read_text() == "ours"
+
+
+def test_a_switch_gives_what_is_rendered_anew(
+    scaffolded: Scaffolded, rendered: Rendered, pair: Pair, tmp_path: Path
+) -> None:
+    """There and back."""
+    project = copied(scaffolded(**pair[0]), tmp_path / "p")
+    for answers in reversed(pair):
+        name, *_ = kind_of(pair)
+        update(project, **{name: answers[name]})
+        assert files(project) == files(rendered(**answers))
+        assert not empty_folders(project)
+        commit(project, "Switched")
+    shutil.rmtree(tmp_path)
+
+
+def takes_away(pair: Pair) -> bool:
+    """Tell whether an option goes, and its folders with it; else one kind of it is replaced by another."""
+    name, before, after = kind_of(pair)
+    return after in ("none", False) or (name == "database" and before == "none")
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
+def test_nothing_of_the_owners_is_lost(
+    switched: Callable[..., Outcome],
+    rendered: Rendered,
+    request: pytest.FixtureRequest,
+    sampled_pair: Pair,
+    back: bool,
+) -> None:
+    """Slices merge without a conflict. Of edits, what is not there any more is in files that went with an option, or in a `.rej`."""
+    pair = sampled_pair[::-1] if back else sampled_pair
+    assert switched(pair, edited=False) == Outcome({}, [], [])
+    with_edits = switched(pair, edited=True)
+    if takes_away(pair):
+        gone = tuple(f"{name}: " for name in with_edits.vanished)
+        assert [line for line in with_edits.lost if not line.startswith(gone)] == []
+        assert switched(pair, edited=True, conflict="rej").lost == []
+    else:
+        assert with_edits.lost == with_edits.vanished == []
+    if is_shown(pair):
+        compare_row(pair, with_edits, rendered, request.config.getoption("write_table"))
+
+
+def is_shown(pair: Pair) -> bool:
+    """Tell whether the table has a row from this pair: the first of its kind."""
+    both = [each for one in covering_pairs() for each in (one, one[::-1])]
+    return next(each for each in both if kind_of(each) == kind_of(pair)) == pair
+
+
+def compare_row(pair: Pair, outcome: Outcome, rendered: Rendered, write: bool) -> None:
+    """Compare a row of the table in `docs/updates.md`; put it there with `--write-table`."""
+    name, old, new = (str(each).lower() for each in kind_of(pair))
+    before, after = (files(rendered(**answers)) for answers in pair)
+    changed = sum(after[each] != before[each] for each in before.keys() & after.keys())
+    tree = f"{changed} | {len(after.keys() - before.keys())} | {len(before.keys() - after.keys())}"
+    gone, lost = len(outcome.lost), 0  # asserted above: what was lost was in files that went
+    key = f"| `{name}`: {old} -> {new} |"
+    row = f"{key} {tree} | 0 | {outcome.hunks} | {len(outcome.unparsable)} | {lost} | {gone} |"
+    with (ROOT / "docs/updates.md").open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # several processes write rows
+        text = file.read()
+        if not write:
+            assert row in text, f"the table is stale, write it with --write-table: {row}"
+            return
+        head, rows, tail = re.split(r"(?<=-->\n)((?:\|.*\n)*)(?=<!-- end)", text)
+        title, line, *others = rows.splitlines()
+        kept = [each for each in others if not each.startswith(key)]
+        file.seek(0)
+        file.truncate()
+        file.write(head + "\n".join([title, line, *sorted([*kept, row])]) + "\n" + tail)
+
+
+def smallest(pair: Pair) -> int:
+    """Order pairs by how many answers beside the switched one add something."""
+    return sum(value not in ("none", False, "depends") for value in {**pair[0], **pair[1]}.values())
+
+
+def kinds() -> list[Pair]:
+    """Return the smallest pair for each switch of an answer to another one, in both directions."""
+    found: dict[tuple[str, Any, Any], Pair] = {}
+    for pair in sorted(pairs(), key=smallest):
+        for each in (pair, pair[::-1]):
+            found.setdefault(kind_of(each), each)
+    return list(found.values())
+
+
+# What a user is most likely to switch; `nox -s switches` runs the suites after all kinds of switches.
+USUAL = [
+    ("lifecycle", "depends", "clean-ioc"),
+    ("lifecycle", "clean-ioc", "depends"),
+    ("database", "sqlite", "postgresql"),
+    ("database", "sqlite", "none"),
+    ("cache", "memory", "redis"),
+    ("websockets", "none", "redis"),
+    ("jobs", "redis", "postgresql"),
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kind" in metafunc.fixturenames:
+        every = metafunc.config.getoption("switches")
+        chosen = [pair for pair in kinds() if every or kind_of(pair) in USUAL]
+        if metafunc.config.getoption("quick"):
+            chosen = chosen[:1]
+        metafunc.parametrize("kind", [pytest.param(each, id=name_of_pair(each)) for each in chosen])
+
+
+def test_the_suite_passes_after_a_switch(
+    scaffolded: Scaffolded, kind: Pair, tmp_path: Path
+) -> None:
+    """With slices of the owner's in it, in the switched project's own environment."""
+    before, after = kind
+    project = copied(scaffolded(**before), tmp_path / "p")
+    history = History(before)
+    history.slices(project, with_database="none" not in (before["database"], after["database"]))
+    commit(project, "Work of weeks")
+    name, _, answer = kind_of(kind)
+    update(project, **{name: answer})
+    if answer == "depends":
+        history.convert(project, "depends")
+    run(project, "uv", "sync", "--quiet")
+    run(project, "uv", "run", "ruff", "check", ".")
+    run(project, "uv", "run", "mypy")
+    output = run(project, "uv", "run", "pytest", "-p", "no:cacheprovider")
+    assert re.search(r"\d+ passed", output)
+    assert not re.search(r"\d+ (skipped|xfailed|xpassed)", output)
+    shutil.rmtree(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def releases(template: Path) -> list[str]:
+    """Return the released versions, the oldest first; each is a tag of the template."""
+    found = released()
+    assert len(found) >= 5, "this needs the whole history: `git fetch --unshallow`"
+    for version, hash_ in found.items():
+        git(template, "tag", version, hash_)
+    return list(found)
+
+
+@pytest.mark.parametrize("number", range(len(released())), ids=list(released()))
+@pytest.mark.parametrize("lifecycle", ["depends", "clean-ioc"])
+def test_a_released_version_is_updated(
+    template: Path, releases: list[str], tmp_path: Path, number: int, lifecycle: str
+) -> None:
+    """To what is rendered anew, and with nothing of the owner's lost."""
+    for database in ("none", "sqlite", "postgresql"):
+        answers: Answers = {
+            "lifecycle": lifecycle,
+            "database": database,
+            "examples": database == "sqlite",
+        }
+        folder = tmp_path / database
+        old = scaffold(template, folder / "old", version=releases[number], **answers)
+        fresh = render(template, folder / "fresh", **answers)
+        untouched = copied(old, folder / "untouched")
+        update(untouched, to=VERSION)
+        assert files(untouched) == files(fresh)
+        assert not empty_folders(untouched)
+        project = copied(old, folder / "project")
+        history = History(answers)
+        history.slices(project)
+        history.edits(project)
+        own = own_of(old, project)
+        commit(project, "Work of weeks")
+        update(project, to=VERSION)
+        outcome = account(own, project, fresh)
+        assert outcome.lost == outcome.vanished == []
+
+
+def test_released_revisions_have_stayed_as_they_were() -> None:
+    for version, hash_ in released().items():
+        listed = git(ROOT, "ls-tree", "-r", "-z", "--name-only", hash_, "template").split("\0")
+        revisions = [name for name in listed if re.search(r"migrations.*template.*_\d{4}\.", name)]
+        assert revisions, version
+        for name in revisions:
+            now = (ROOT / name).read_text()
+            assert git(ROOT, "show", f"{hash_}:{name}") == now, (version, name)
+
+
+SMALL = focused(database="none")[0]
+
+
+def copier(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Copier from the command line."""
+    command = [sys.executable, "-m", "copier", *arguments]
+    return subprocess.run(
+        command, cwd=project, env=environment(), check=False, capture_output=True, text=True
+    )
+
+
+SAME = ("update", "--defaults", "--vcs-ref=:current:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answers", "message"),
+    [
+        (("--data", "database=mysql"), {}, "'mysql' is not in ['sqlite', 'postgresql', 'none']"),
+        ((), {"cache: none": "cache: memcached"}, "'memcached' is not in"),
+        (("--data", "database=sqlite"), {}, "`jobs: postgresql` needs `database: postgresql`"),
+        ((), {"database: postgresql": "database: sqlite"}, "needs `database: postgresql`"),
+    ],
+)
+def test_wrong_answers_are_refused(
+    scaffolded: Scaffolded,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    answers: dict[str, str],
+    message: str,
+) -> None:
+    """And nothing is changed."""
+    (variant,) = focused(database="postgresql", jobs="postgresql")
+    project = copied(scaffolded(**variant), tmp_path / "p")
+    for old, new in answers.items():
+        replace(project / ".copier-answers.yml", old, new)
+    commit(project, "By hand")
+    done = copier(project, *SAME, *arguments)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert git(project, "status", "--short") == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("cache: none", "cache: memory"), ("cache: none\n", ""), ("cache", "colour: red\ncache")],
+)
+def test_answers_changed_by_hand_fail_the_suite(
+    installed: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    """Copier takes them, or drops them, without a word."""
+    project = copied(installed(**SMALL), tmp_path / "p")
+    run(project, "uv", "run", "pytest", "tests/test_answers.py")
+    replace(project / ".copier-answers.yml", old, new)
+    with pytest.raises(AssertionError, match="test_no_answer_was_changed_by_hand"):
+        run(project, "uv", "run", "pytest", "tests/test_answers.py")
+
+
+def test_every_question_with_choices_is_compared(rendered: Rendered) -> None:
+    text = (rendered(**SMALL) / "tests/test_answers.py").read_text()
+    assert set(re.findall(r'^    "(\w+)": ', text, re.MULTILINE)) == choices().keys()
+
+
+def test_recopying_keeps_files_of_the_owners(lived_in: LivedInProjects, tmp_path: Path) -> None:
+    before = lived_in(SMALL, True)
+    project = copied(before.project, tmp_path / "p")
+    done = copier(project, "recopy", "--defaults", "--force", "--vcs-ref=:current:")
+    assert done.returncode == 0, done.stderr
+    status = git(project, "status", "--short").splitlines()
+    changed = {line[3:] for line in status}
+    assert not [line for line in status if line.startswith(" D")]
+    assert "app/greetings/service.py" not in changed  # theirs
+    assert "app/http_client.py" in changed  # the template's, as it was rendered
+    assert "max_connections=100" in (project / "app/http_client.py").read_text()
+
+
+def test_a_newer_version_is_announced(
+    template: Path, scaffolded: Scaffolded, tmp_path: Path
+) -> None:
+    moved = tmp_path / "template"
+    git(tmp_path, "clone", "--quiet", str(template), str(moved))
+    project = scaffold(moved, tmp_path / "p", **SMALL)
+    assert "up-to-date" in copier(project, "check-update").stdout
+    (moved / "template/news.txt").write_text("News.\n")
+    commit(moved, "News")
+    git(moved, "tag", "v9999.1.0")
+    announced = copier(project, "check-update")
+    assert announced.returncode != 0
+    assert "9999.1.0" in announced.stdout + announced.stderr
+    assert copier(project, "update", "--defaults").returncode == 0
+    assert git(project, "status", "--short") == " M .copier-answers.yml\n?? news.txt\n"
+    commit(project, "Updated")
+    assert "up-to-date" in copier(project, "check-update").stdout
+
+
+def test_what_was_rendered_from_an_untagged_clone_can_be_updated(
+    template: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "template"
+    git(tmp_path, "clone", "--quiet", "--no-tags", str(template), str(moved))
+    project = scaffold(moved, tmp_path / "p", version="HEAD", **SMALL)
+    update(project, to="HEAD", cache="memory")
+    assert (project / "app/cache").is_dir()
+    commit(project, "Switched")
+    (moved / "template/news.txt").write_text("News.\n")
+    commit(moved, "News")
+    git(moved, "tag", "v9999.1.0")
+    done = copier(project, "update", "--defaults")
+    assert done.returncode == 0, done.stderr
+    assert (project / "news.txt").is_file()
+
+
+def test_the_queues_tables_are_taken_down_before_the_answer_changes(
+    scaffolded: Scaffolded, server_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """As the README says; who forgot it is told."""
+    (variant,) = focused(database="postgresql", jobs="postgresql")
+    project = copied(scaffolded(**variant), tmp_path / "p")
+    urls = [postgresql.new_database(server_url) for _ in range(2)]
+    settings = {"SECRET_KEY": "a key for tests that guards nothing at all", "REDIS_URL": redis_url}
+    migrate = ("uv", "run", "python", "-m", "app", "migrate")
+    for url in urls:
+        run(project, *migrate, settings=settings | {"DATABASE_URL": url})
+    down = ("uv", "run", "alembic", "downgrade", "jobs@base")
+    run(project, *down, settings=settings | {"DATABASE_URL": urls[0]})
+    commit(project, "The lock file")
+    update(project, jobs="redis")
+    run(project, *migrate, settings=settings | {"DATABASE_URL": urls[0]})
+    with pytest.raises(AssertionError, match="'jobs_0001': bring it down with the code") as failed:
+        run(project, *migrate, settings=settings | {"DATABASE_URL": urls[1]})
+    assert "Traceback" not in str(failed.value)
