@@ -53,8 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize `variant` by all variants, and by few of them what takes long.
 
-    `suite_variant`: those whose suites are run. `updated_variant`: those that are updated. `pair` and `sampled_pair`: those
-    between which an answer is switched.
+    `suite_variant`: those whose suites are run. `updated_variant`: those that are updated. `pair`: two between which an answer
+    is switched.
     """
     marked = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
     open_names = set(metafunc.fixturenames) - marked
@@ -75,13 +75,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         values["suite_variant"] = values["updated_variant"] = few
     for name in values.keys() & open_names:
         metafunc.parametrize(name, [as_parameter(each) for each in values[name]], indirect=True)
-    switched = {
-        "pair": pairs()[part - 1 :: parts] if asked("switches") else covering_pairs(),
-        "sampled_pair": covering_pairs(),
-    }
-    for name in switched.keys() & open_names:
-        chosen = switched[name][:5] if asked("quick") else switched[name]
-        metafunc.parametrize(name, [pytest.param(each, id=name_of_pair(each)) for each in chosen])
+    if "pair" in open_names:
+        switched = pairs()[part - 1 :: parts] if asked("switches") else covering_pairs()
+        chosen = switched[:5] if asked("quick") else switched
+        metafunc.parametrize("pair", [pytest.param(each, id=name_of_pair(each)) for each in chosen])
 
 
 def nearly(variant: Answers) -> Answers:

@@ -142,32 +142,33 @@ def takes_away(pair: Pair) -> bool:
     return after in ("none", False) or (name == "database" and before == "none")
 
 
-@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
 def test_nothing_of_the_owners_is_lost(
-    switched: Callable[..., Outcome],
-    rendered: Rendered,
-    request: pytest.FixtureRequest,
-    sampled_pair: Pair,
-    back: bool,
+    switched: Callable[..., Outcome], rendered: Rendered, request: pytest.FixtureRequest, way: Pair
 ) -> None:
     """Slices merge without a conflict. Of edits, what is not there any more is in files that went with an option, or in a `.rej`."""
-    pair = sampled_pair[::-1] if back else sampled_pair
-    assert switched(pair, edited=False) == Outcome({}, [], [])
-    with_edits = switched(pair, edited=True)
-    if takes_away(pair):
+    assert switched(way, edited=False) == Outcome({}, [], [])
+    with_edits = switched(way, edited=True)
+    if takes_away(way):
         gone = tuple(f"{name}: " for name in with_edits.vanished)
         assert [line for line in with_edits.lost if not line.startswith(gone)] == []
-        assert switched(pair, edited=True, conflict="rej").lost == []
+        assert switched(way, edited=True, conflict="rej").lost == []
     else:
         assert with_edits.lost == with_edits.vanished == []
-    if is_shown(pair):
-        compare_row(pair, with_edits, rendered, request.config.getoption("write_table"))
+    if way in shown_ways():
+        compare_row(way, with_edits, rendered, request.config.getoption("write_table"))
 
 
-def is_shown(pair: Pair) -> bool:
-    """Tell whether the table has a row from this pair: the first of its kind."""
-    both = [each for one in covering_pairs() for each in (one, one[::-1])]
-    return next(each for each in both if kind_of(each) == kind_of(pair)) == pair
+def ways() -> list[Pair]:
+    """Return switches in which each answer becomes another beside every other answer."""
+    return [way for pair in covering_pairs() for way in (pair, pair[::-1])]
+
+
+def shown_ways() -> list[Pair]:
+    """Return one switch of each kind: those that the table shows."""
+    found: dict[tuple[str, Any, Any], Pair] = {}
+    for way in ways():
+        found.setdefault(kind_of(way), way)
+    return list(found.values())
 
 
 def compare_row(pair: Pair, outcome: Outcome, rendered: Rendered, write: bool) -> None:
@@ -220,12 +221,15 @@ USUAL = [
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "kind" in metafunc.fixturenames:
-        every = metafunc.config.getoption("switches")
-        chosen = [pair for pair in kinds() if every or kind_of(pair) in USUAL]
-        if metafunc.config.getoption("quick"):
-            chosen = chosen[:1]
-        metafunc.parametrize("kind", [pytest.param(each, id=name_of_pair(each)) for each in chosen])
+    """Parametrize `way` and `kind` by switches: all that are sampled with `--switches`, else one of each kind or the usual ones."""
+    every, few = metafunc.config.getoption("switches"), metafunc.config.getoption("quick")
+    chosen = {
+        "way": ways() if every else shown_ways(),
+        "kind": [pair for pair in kinds() if every or kind_of(pair) in USUAL],
+    }
+    for name in chosen.keys() & set(metafunc.fixturenames):
+        those = chosen[name][:2] if few else chosen[name]
+        metafunc.parametrize(name, [pytest.param(each, id=name_of_pair(each)) for each in those])
 
 
 def test_the_suite_passes_after_a_switch(
@@ -263,10 +267,18 @@ def releases(template: Path) -> list[str]:
 @pytest.mark.parametrize("number", range(len(released())), ids=list(released()))
 @pytest.mark.parametrize("lifecycle", ["depends", "clean-ioc"])
 def test_a_released_version_is_updated(
-    template: Path, releases: list[str], tmp_path: Path, number: int, lifecycle: str
+    template: Path,
+    releases: list[str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    number: int,
+    lifecycle: str,
 ) -> None:
     """To what is rendered anew, and with nothing of the owner's lost."""
-    for database in ("none", "sqlite", "postgresql"):
+    databases = ["none", "sqlite", "postgresql"]
+    if not request.config.getoption("switches"):
+        databases = [databases[(number + len(lifecycle)) % 3]]
+    for database in databases:
         answers: Answers = {
             "lifecycle": lifecycle,
             "database": database,
