@@ -397,9 +397,8 @@ def test_a_newer_version_is_announced(
     (moved / "template/news.txt").write_text("News.\n")
     commit(moved, "News")
     git(moved, "tag", "v9999.1.0")
-    announced = copier(project, "check-update")
-    assert announced.returncode != 0
-    assert "9999.1.0" in announced.stdout + announced.stderr
+    assert "9999.1.0" in copier(project, "check-update").stdout
+    assert copier(project, "check-update", "--quiet").returncode == 2
     assert copier(project, "update", "--defaults").returncode == 0
     assert git(project, "status", "--short") == " M .copier-answers.yml\n?? news.txt\n"
     commit(project, "Updated")

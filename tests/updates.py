@@ -276,8 +276,11 @@ def account(own: Own, project: Path, fresh: Path) -> Outcome:
     after, template = files(project), files(fresh)
     lost = []
     for name, written in own.lines.items():
-        there = _lines(after.get(name, b"")) + _rejected(after.get(f"{name}.rej", b""))
-        missing = written - (there - _lines(template.get(name, b"")))
+        content = after.get(name, b"")
+        there = _lines(content) + _rejected(after.get(f"{name}.rej", b""))
+        if MARKER not in content:  # a line that both sides of a conflict begin or end with stands there once
+            there -= _lines(template.get(name, b""))
+        missing = written - there
         lost += [f"{name}: {line}" for line in missing.elements()]
     lost += [
         f"{name} (bytes)" for name, content in own.binaries.items() if after.get(name) != content
