@@ -433,7 +433,7 @@ def test_the_queues_tables_are_taken_down_before_the_answer_changes(
     migrate = ("uv", "run", "python", "-m", "app", "migrate")
     for url in urls:
         run(project, *migrate, settings=settings | {"DATABASE_URL": url})
-    down = ("uv", "run", "alembic", "downgrade", "jobs@base")
+    down = ("uv", "run", "python", "-m", "alembic", "downgrade", "jobs@base")
     run(project, *down, settings=settings | {"DATABASE_URL": urls[0]})
     commit(project, "The lock file")
     update(project, jobs="redis")
