@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from plumbum import local
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import postgresql
-from tests.projects import compile_once, render, run, snapshot
+from tests.projects import remembering, render, run, snapshot
 from tests.valkey import Valkey, load, running
 from tests.variants import (
     Answers,
@@ -141,8 +142,11 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_templates() -> None:
-    compile_once()
+def _quick_templates() -> Iterator[None]:
+    """Save time in this process; what newcomers run is Copier's command as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", remembering(jinja2.Environment.compile))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def _sift(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("procrastinate").setLevel(logging.WARNING)
+# A worker logs under a name of its own, and filters are not inherited.
 for _name in ("procrastinate.worker", "procrastinate.worker.worker", "procrastinate.utils"):
     logging.getLogger(_name).addFilter(_sift)
 
