@@ -35,7 +35,11 @@ _SETTINGS = {
 
 def environment(**changes: str) -> dict[str, str]:
     """Return an environment for commands: that of a newcomer, with this interpreter."""
-    kept = {name: value for name, value in os.environ.items() if name not in _UNSET | _SETTINGS}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _UNSET | _SETTINGS and not name.startswith("PYTEST_")
+    }
     base = getattr(sys, "_base_executable", sys.executable)
     return {**kept, "UV_PYTHON": base, "UV_PYTHON_DOWNLOADS": "never", **changes}
 

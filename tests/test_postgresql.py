@@ -4,9 +4,12 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -196,6 +199,57 @@ def test_a_server_starts_from_the_wheel_alone(
     with module.running(tmp_path / "postgresql", keep=False) as url:
         postgresql.execute(url, "SELECT 1")
     assert not (tmp_path / "postgresql/data").exists()
+
+
+def test_one_comes_as_the_last_leaves(tmp_path: Path) -> None:
+    """Who leaves removes the folder, while others wait to make a server there."""
+    module = load()
+
+    def use(_: int) -> None:
+        with module.running(tmp_path / "postgresql", keep=False) as url:
+            postgresql.execute(url, "SELECT 1")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(use, range(12)))
+    server = module._Server(tmp_path / "postgresql", keep=False)
+    assert not server.home.exists()
+
+
+def test_what_a_kill_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    module = load()
+    folder = tmp_path / "postgresql"
+    code = (
+        "import sys; from pathlib import Path; from postgresql import running\n"
+        "with running(Path(sys.argv[1]), keep=True): pass"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-B", "-c", code, folder],
+        cwd=postgresql.SOURCE.parent,
+        start_new_session=True,
+    )
+    unfinished = module._Server(folder, keep=True).home / "unfinished/base"
+    while first.poll() is None and not unfinished.exists():
+        time.sleep(0.001)
+    os.killpg(first.pid, signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    assert unfinished.exists()
+    with module.running(folder, keep=True) as url:
+        postgresql.execute(url, "SELECT 1")
+    postgresql.forget(folder)
+
+
+def test_a_server_that_does_not_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load()
+    folder = tmp_path / "postgresql"
+    monkeypatch.setattr(module, "_FAST", "-c no_such_setting=1")
+    with (
+        pytest.raises(RuntimeError, match=r"(?s)pg_ctl exited 1 .*no_such_setting"),
+        module.running(folder, keep=False),
+    ):
+        pass
+    postgresql.forget(folder)
 
 
 def test_without_binaries_it_says_what_to_do(

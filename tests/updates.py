@@ -278,7 +278,8 @@ def account(own: Own, project: Path, fresh: Path) -> Outcome:
     for name, written in own.lines.items():
         content = after.get(name, b"")
         there = _lines(content) + _rejected(after.get(f"{name}.rej", b""))
-        if MARKER not in content:  # a line that both sides of a conflict begin or end with stands there once
+        # A line that both sides of a conflict begin or end with stands there once.
+        if MARKER not in content:
             there -= _lines(template.get(name, b""))
         missing = written - there
         lost += [f"{name}: {line}" for line in missing.elements()]

@@ -41,13 +41,14 @@ def running(folder: Path, *, keep: bool) -> Iterator[str]:
     if sys.platform == "win32":
         raise NoPostgreSQL(INSTEAD)
     server = _Server(folder, keep)
-    with server.locked("start"):
-        using = server.lock("users", fcntl.LOCK_SH)
-        server.start()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The last to leave removes the server's folder: whoever waits for it meanwhile waits outside.
+    with _locked(folder.parent):
+        using = server.start()
     try:
         yield server.url
     finally:
-        with server.locked("start"):
+        with _locked(folder.parent):
             try:
                 fcntl.flock(using, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -55,6 +56,16 @@ def running(folder: Path, *, keep: bool) -> Iterator[str]:
             else:
                 server.stop()
             os.close(using)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class _Server:
@@ -68,31 +79,41 @@ class _Server:
         # Elsewhere, since the path of a socket is at most about 100 bytes long.
         self.socket = Path(tempfile.gettempdir()) / f"pg-{name}"
         self.url = f"postgresql://postgres@/postgres?host={self.socket}"
+
+    def start(self) -> int:
+        """Return a lock, held by all who use the server."""
         self._own(self.home)
-
-    def lock(self, name: str, how: int) -> int:
-        descriptor = os.open(self.home / f"{name}.lock", os.O_RDWR | os.O_CREAT, mode=0o600)
-        fcntl.flock(descriptor, how)
-        return descriptor
-
-    @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        descriptor = self.lock(name, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            os.close(descriptor)
-
-    def start(self) -> None:
-        self.binaries = _binaries(self.data, as_root=self.user is not None)
         self._own(self.socket)
-        if not (self.data / "PG_VERSION").exists():
-            sync = () if self.keep else ("--no-sync",)
-            self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", *sync)
-        elif self._run("pg_ctl", "status", check=False) == 0:
-            return
-        options = f"-k {self.socket} -c listen_addresses='' {'' if self.keep else _FAST}"
-        self._run("pg_ctl", "start", "-w", "-t", "60", "-l", str(self.home / "log"), "-o", options)
+        self.binaries = _binaries(self.data, as_root=self.user is not None)
+        if not self.data.exists():
+            self._make_data()
+        if self._run("pg_ctl", "status", check=False):
+            options = f"-k {self.socket} -c listen_addresses='' {'' if self.keep else _FAST}"
+            self._run(
+                "pg_ctl", "start", "-w", "-t", "60", "-l", str(self.home / "log"), "-o", options
+            )
+        using = os.open(self.home / "users.lock", os.O_RDWR | os.O_CREAT, mode=0o600)
+        fcntl.flock(using, fcntl.LOCK_SH)
+        return using
+
+    def _make_data(self) -> None:
+        """Make all of it or nothing: this may be killed amid its work."""
+        unfinished = self.home / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        sync = () if self.keep else ("--no-sync",)
+        self._run(
+            "initdb",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            *sync,
+            data=unfinished,
+        )
+        unfinished.rename(self.data)
 
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "-w", "-m", "fast" if self.keep else "immediate", check=False)
@@ -112,24 +133,29 @@ class _Server:
         if folder.is_symlink() or folder.lstat().st_uid != owner:
             raise PermissionError(f"{folder} belongs to somebody else")
 
-    def _run(self, program: str, *arguments: str, check: bool = True) -> int:
-        done = subprocess.run(
-            [self.binaries / program, "-D", self.data, *arguments],
-            cwd="/",
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-            user=self.user.pw_uid if self.user else None,
-            group=self.user.pw_gid if self.user else None,
-            extra_groups=[] if self.user else None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            # The server inherits it: a pipe would never end.
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-        if check and done.returncode:
-            log = self.home / "log"
-            said = log.read_text()[-2000:] if log.exists() else ""
-            raise RuntimeError(f"{program} exited {done.returncode} in {self.home}\n{said}")
+    def _run(
+        self, program: str, *arguments: str, data: Path | None = None, check: bool = True
+    ) -> int:
+        # A file, since the server inherits it: a pipe would never end.
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(
+                [self.binaries / program, "-D", data or self.data, *arguments],
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+                user=self.user.pw_uid if self.user else None,
+                group=self.user.pw_gid if self.user else None,
+                extra_groups=[] if self.user else None,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+            )
+            if check and done.returncode:
+                output.seek(0)
+                log = self.home / "log"
+                said = output.read() + (log.read_bytes()[-2000:] if log.exists() else b"")
+                told = said.decode(errors="replace")
+                raise RuntimeError(f"{program} exited {done.returncode} in {self.home}\n{told}")
         return done.returncode
 
 
