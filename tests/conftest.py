@@ -21,6 +21,7 @@ from tests.valkey import Valkey, load, running
 from tests.variants import (
     Answers,
     all_variants,
+    choices,
     command_for,
     covering_pairs,
     covering_set,
@@ -150,9 +151,30 @@ def _quick_templates() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Make a folder for all processes of the run; who comes second throws his away."""
+    if not folder.exists():
+        own = folder.with_name(f"{folder.name}-{os.getpid()}")
+        own.mkdir(parents=True)
+        make(own)
+        try:
+            own.rename(folder)
+        except OSError:
+            shutil.rmtree(own)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(run_folder: Path) -> Path:
     """The template as it lies in the work tree."""
-    return snapshot(tmp_path_factory.mktemp("template") / "copier-fastapi")
+    name = "copier-fastapi"
+    return once(run_folder / "template", lambda folder: snapshot(folder / name)) / name
 
 
 @pytest.fixture
@@ -169,40 +191,33 @@ Rendered = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+def rendered(template: Path, run_folder: Path) -> Rendered:
     """Render a variant once; who changes anything in it renders one of their own."""
-    cache: dict[tuple[tuple[str, Any], ...], Path] = {}
 
     def get(**answers: Any) -> Path:
-        key = tuple(sorted(answers.items()))
-        if key not in cache:
-            cache[key] = render(
-                template, tmp_path_factory.mktemp(name_of(answers)) / "p", **answers
-            )
-        return cache[key]
+        assert answers.keys() == choices().keys()
+        folder = run_folder / "rendered" / name_of(answers)
+        return once(folder, lambda own: render(template, own / "p", **answers)) / "p"
 
     return get
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of the run share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
-@pytest.fixture(scope="session")
-def installed(rendered: Rendered, run_folder: Path) -> Rendered:
+def installed(
+    rendered: Rendered, run_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Rendered:
     """A copy of a rendered variant with an environment of its own: what it declares and nothing else.
 
     What is declared alike is resolved once.
     """
     locks = run_folder / "locks"
     locks.mkdir(exist_ok=True)
+    cache: dict[str, Path] = {}
 
     def get(**answers: Any) -> Path:
-        project = rendered(**answers).with_name("installed")
-        if not project.exists():
+        name = name_of(answers)
+        if name not in cache:
+            project = cache[name] = tmp_path_factory.mktemp(name) / "installed"
             shutil.copytree(rendered(**answers), project)
             declared = (project / "pyproject.toml").read_bytes()
             locked = locks / f"{hashlib.sha256(declared).hexdigest()}.lock"
@@ -211,7 +226,7 @@ def installed(rendered: Rendered, run_folder: Path) -> Rendered:
             run(project, "uv", "sync", "--quiet")
             shutil.copy(project / "uv.lock", f"{locked}-{os.getpid()}")
             os.replace(f"{locked}-{os.getpid()}", locked)
-        return project
+        return cache[name]
 
     return get
 
