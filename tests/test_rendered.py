@@ -21,7 +21,7 @@ from tests.variants import (
 
 # Words that betray an answer that was not given.
 WORDS = {
-    ("lifecycle", "depends"): r"get_user_repository|@singleton|dependency_overrides|test_scopes",
+    ("lifecycle", "depends"): r"get_(user_repo|session\b|database\b)|open_singleton|test_scopes",
     ("lifecycle", "clean-ioc"): r"(?i:clean.ioc|container)|Lifespan\.|\bResolve\b|app[./]graph",
     ("database", "sqlite"): r"(?i:sqlite)",
     ("database", "postgresql"): r"(?i:postgres|asyncpg)",
