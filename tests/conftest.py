@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import pytest
+from copier._main import Worker
 from plumbum import local
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -147,6 +148,8 @@ def _quick_templates() -> Iterator[None]:
     """Save time in this process; what newcomers run is Copier's command as it is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2.Environment, "compile", remembering(jinja2.Environment.compile))
+        # Asks git about each file, and then has nothing to do but on Windows.
+        patch.setattr(Worker, "_sync_git_index_executable_bit", lambda *_: None)
         yield
 
 

@@ -203,7 +203,9 @@ async def slowest(
 def is_cached(service: Service) -> bool:
     """Tell whether two answers are one computation."""
     numbers = [
-        httpx2.get(f"{service.url}/probe/mine", headers={"X-User": "1"}).json()["number"]
+        httpx2.get(f"{service.url}/probe/mine", headers={"X-User": "1"}, timeout=30).json()[
+            "number"
+        ]
         for _ in range(2)
     ]
     return bool(numbers[0] == numbers[1])
@@ -227,7 +229,7 @@ def test_no_outage_of_the_server_is_felt(
     with start(project, *SERVE, settings=settings) as service:
         assert asyncio.run(slowest(service, 1)) < 1
         assert not is_cached(service)
-        assert httpx2.get(f"{service.url}/readyz").status_code == 200
+        assert httpx2.get(f"{service.url}/readyz", timeout=30).status_code == 200
         valkey.start()
         assert asyncio.run(slowest(service, 5)) < 1
         wait_until_cached(service)
@@ -303,7 +305,9 @@ def test_an_invalidation_is_not_lost_with_the_server(
 def test_a_deployment_does_not_read_the_old_shape(project: Path, settings: dict[str, str]) -> None:
     def ask(service: Service) -> dict[str, Any]:
         headers = {"X-User": "7", "Host": "service.example"}
-        shown: dict[str, Any] = httpx2.get(f"{service.url}/probe/mine", headers=headers).json()
+        shown: dict[str, Any] = httpx2.get(
+            f"{service.url}/probe/mine", headers=headers, timeout=30
+        ).json()
         return shown
 
     with start(project, *SERVE, settings=settings) as service:

@@ -92,7 +92,7 @@ def test_many_requests_to_another_service_cost_one_handshake(
         command = ("uv", "run", "python", "-c", AGAINST, url)
         with start(project, *command, settings=settings) as service:
             for _ in range(50):
-                response = httpx2.get(f"{service.url}/examples/external-health")
+                response = httpx2.get(f"{service.url}/examples/external-health", timeout=30)
                 assert response.json() == {"status": 204}
             service.stop()
             assert not service.errors()

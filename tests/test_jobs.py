@@ -248,7 +248,7 @@ def test_the_development_server_runs_a_worker(
     with start(project, "uv", "run", "dev.py") as service:
         form = {"email": "ada@example.com", "password": PASSWORD}
         for email in ("ada@example.com", "bob@example.com"):
-            httpx2.post(f"{service.url}/register", json=form | {"email": email})
+            httpx2.post(f"{service.url}/register", json=form | {"email": email}, timeout=30)
             deadline = time.monotonic() + 60
             while f"mail to {email}" not in service.log.read_text():
                 assert time.monotonic() < deadline, service.log.read_text()

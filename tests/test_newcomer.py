@@ -39,7 +39,7 @@ def test_the_development_server_starts_from_nothing(
     with start(project, "uv", "run", "dev.py") as service:
         port = service.url.rpartition(":")[2]
         assert f"Docs: http://127.0.0.1:{port}/docs" in service.log.read_text()
-        assert httpx2.get(f"{service.url}/docs").status_code == 200
+        assert httpx2.get(f"{service.url}/docs", timeout=30).status_code == 200
         written = (project / ".env").read_bytes()
         assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
         assert service.stop() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -53,7 +53,7 @@ def test_the_development_server_starts_from_nothing(
     if variant["database"] == "sqlite":
         del settings["DATABASE_URL"], settings["SECRET_KEY"]
     with start(project, "uv", "run", "fastapi", "dev", settings=settings) as service:
-        assert httpx2.get(f"{service.url}/readyz").status_code == 200
+        assert httpx2.get(f"{service.url}/readyz", timeout=30).status_code == 200
         service.stop()
 
 
@@ -65,7 +65,7 @@ def test_the_printed_commands_work(template: Path, tmp_path: Path) -> None:
     assert commands[1] == "uv run dev.py"
     shell = ("bash", "-c", f'{commands[0]} && exec {commands[1]} "$@"', "newcomer")
     with start(tmp_path, *shell) as service:
-        assert httpx2.get(f"{service.url}/readyz").status_code == 200
+        assert httpx2.get(f"{service.url}/readyz", timeout=30).status_code == 200
         service.stop()
 
 
@@ -176,7 +176,9 @@ def test_no_acknowledged_change_is_lost_by_kill_9(
     assert acknowledged > 10
     with start(project, *command, settings=settings) as service:
         headers = {"Authorization": f"Bearer {token}"}
-        found = int(httpx2.get(f"{service.url}/profile", headers=headers).json()["full_name"])
+        found = int(
+            httpx2.get(f"{service.url}/profile", headers=headers, timeout=30).json()["full_name"]
+        )
         assert found - acknowledged in (0, 1)  # the last one may be there without its answer
         service.stop()
 
@@ -248,7 +250,7 @@ def test_the_readmes_first_command_scaffolds_and_runs_a_service(
     git(tmp_path, "clone", "--quiet", str(template), str(clone))
     command = readme_commands()[0].replace("copier copy", "copier copy --defaults")
     with start(clone, "bash", "-c", f'{command} "$@"', "newcomer", timeout=180) as service:
-        assert httpx2.get(f"{service.url}/docs").status_code == 200
+        assert httpx2.get(f"{service.url}/docs", timeout=30).status_code == 200
         service.stop()
     answers = yaml.safe_load((tmp_path / "my-service/.copier-answers.yml").read_text())
     assert answers["_src_path"] == str(clone)  # where an update finds the template

@@ -174,11 +174,11 @@ def test_the_development_server_is_kept_and_shared(
     dev = ("uv", "run", "dev.py")
     with start(project, *dev) as first, start(project, *dev) as second:
         form = {"email": "ada@example.com", "password": PASSWORD}
-        assert httpx2.post(f"{first.url}/register", json=form).status_code == 201
+        assert httpx2.post(f"{first.url}/register", json=form, timeout=30).status_code == 201
         assert "DATABASE_URL" in first.log.read_text()
         first.stop()
         credentials = {"username": "ada@example.com", "password": PASSWORD}
-        answer = httpx2.post(f"{second.url}/token", data=credentials)
+        answer = httpx2.post(f"{second.url}/token", data=credentials, timeout=30)
         assert answer.status_code == 200  # the server stayed for the second
         second.stop()
     admin = run(project, *dev, "create-admin", "ada@example.com")
@@ -186,7 +186,7 @@ def test_the_development_server_is_kept_and_shared(
     server = load()._Server(project / "data/postgresql", keep=True)
     assert not (server.data / "postmaster.pid").exists()  # and left with it
     with start(project, "uv", "run", "dev.py") as third:
-        assert httpx2.post(f"{third.url}/token", data=credentials).status_code == 200
+        assert httpx2.post(f"{third.url}/token", data=credentials, timeout=30).status_code == 200
         third.stop()
     postgresql.forget(project / "data/postgresql")
 

@@ -110,7 +110,7 @@ class Clients:
 
 async def protocols_of(service: Service) -> list[str] | None:
     """Return what somebody new connects with; None where there are no users."""
-    if "/register" not in httpx2.get(f"{service.url}/openapi.json").json()["paths"]:
+    if "/register" not in httpx2.get(f"{service.url}/openapi.json", timeout=30).json()["paths"]:
         return None
     async with signed_in(service) as client:
         return ["bearer", client.headers["Authorization"].removeprefix("Bearer ")]
