@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,26 +63,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marked = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
     open_names = set(metafunc.fixturenames) - marked
     asked = metafunc.config.getoption
-    part, parts = asked("shard")
-    variants = all_variants()
-    few = covering_set(variants, 1)
-    values = {
-        "variant": few if asked("quick") else variants,
-        "suite_variant": covering_set(variants),
-        "updated_variant": covering_set(variants, 2),
+    part = slice(asked("shard")[0] - 1, None, asked("shard")[1])
+    chosen: dict[str, Callable[[], list[Answers]]] = {
+        "variant": all_variants,
+        "suite_variant": lambda: all_variants()[part] if asked("matrix") else of_strength(3),
+        "updated_variant": lambda: all_variants()[part] if asked("switches") else of_strength(2),
     }
-    if asked("matrix"):
-        values["suite_variant"] = variants[part - 1 :: parts]
-    if asked("switches"):
-        values["updated_variant"] = variants[part - 1 :: parts]
-    if asked("quick"):
-        values["suite_variant"] = values["updated_variant"] = few
-    for name in values.keys() & open_names:
-        metafunc.parametrize(name, [as_parameter(each) for each in values[name]], indirect=True)
+    for name in chosen.keys() & open_names:
+        those = of_strength(1) if asked("quick") else chosen[name]()
+        metafunc.parametrize(name, [as_parameter(each) for each in those], indirect=True)
     if "pair" in open_names:
-        switched = pairs()[part - 1 :: parts] if asked("switches") else covering_pairs()
-        chosen = switched[:5] if asked("quick") else switched
-        metafunc.parametrize("pair", [pytest.param(each, id=name_of_pair(each)) for each in chosen])
+        switched = pairs()[part] if asked("switches") else covering_pairs()
+        switched = switched[:5] if asked("quick") else switched
+        parameters = [pytest.param(each, id=name_of_pair(each)) for each in switched]
+        metafunc.parametrize("pair", parameters)
+
+
+@cache
+def of_strength(strength: int) -> list[Answers]:
+    """Return the covering set of all variants: to find it takes a moment, and every test asks."""
+    return covering_set(all_variants(), strength)
 
 
 def nearly(variant: Answers) -> Answers:

@@ -99,6 +99,7 @@ Pair = tuple[Answers, Answers]
 """Two variants that differ in one answer: a switch there, and a switch back."""
 
 
+@cache
 def pairs() -> list[Pair]:
     """Return every two variants that differ in one answer."""
     return [
