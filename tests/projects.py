@@ -83,11 +83,18 @@ def remembering(compile_: Callable[..., Any]) -> Callable[..., Any]:
     """
     compiled: dict[tuple[Any, ...], Any] = {}
 
-    def remembered(self: jinja2.Environment, source: Any, *arguments: Any, **options: Any) -> Any:
+    def remembered(
+        self: jinja2.Environment,
+        source: Any,
+        name: str | None = None,
+        filename: str | None = None,
+        *flags: bool,
+    ) -> Any:
         syntax = (type(self), self.lexer, tuple(self.extensions))
-        key = (syntax, source, arguments, tuple(options.items()))
+        # Not by its file's name, which only tracebacks show: each update clones the template anew.
+        key = (syntax, source, name, flags)
         if key not in compiled:
-            compiled[key] = compile_(self, source, *arguments, **options)
+            compiled[key] = compile_(self, source, name, filename, *flags)
         return compiled[key]
 
     return remembered
