@@ -70,7 +70,7 @@ def start(
     project: Path,
     *command: str,
     settings: Mapping[str, str] | None = None,
-    timeout: float = 60,
+    timeout: float = 180,
 ) -> Iterator[Service]:
     """Start `command --port PORT` in a project; wait until it is live; kill it at the end if need be."""
     port = free_port()
@@ -110,7 +110,7 @@ def start_worker(project: Path, settings: Mapping[str, str]) -> Iterator[Service
         )
     worker = Service(process, "", log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while "waiting for jobs" not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
