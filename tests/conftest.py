@@ -18,7 +18,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import postgresql
-from tests.projects import remembering, render, run, snapshot
+from tests.projects import git, remembering, render, run, snapshot
+from tests.updates import released
 from tests.valkey import Valkey, load, running
 from tests.variants import (
     Answers,
@@ -51,23 +52,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--switches", action="store_true", help="switch every answer in every variant")
     parser.addoption("--write-table", action="store_true", help="write docs/updates.md anew")
     parser.addoption("--quick", action="store_true", help="run one variant of each test only")
-    parser.addoption("--shard", type=_shard, default=(1, 1), help="with --matrix: a part, as 2/5")
+    parser.addoption("--shard", type=_shard, default=(1, 1), help="of all variants: a part, as 2/5")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize `variant` by all variants, and by few of them what takes long.
 
-    `suite_variant`: those whose suites are run. `updated_variant`: those that are updated. `pair`: two between which an answer
-    is switched.
+    `suite_variant`: those whose suites are run, with every triple of answers. `paired_variant`: few with every pair of answers.
+    `pair`: two between which an answer is switched.
     """
     marked = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
     open_names = set(metafunc.fixturenames) - marked
     asked = metafunc.config.getoption
     part = slice(asked("shard")[0] - 1, None, asked("shard")[1])
+    every = all_variants()[part]
     chosen: dict[str, Callable[[], list[Answers]]] = {
         "variant": all_variants,
-        "suite_variant": lambda: all_variants()[part] if asked("matrix") else of_strength(3),
-        "updated_variant": lambda: all_variants()[part] if asked("switches") else of_strength(2),
+        "suite_variant": lambda: every if asked("matrix") else of_strength(3),
+        "paired_variant": lambda: every if asked("matrix") or asked("switches") else of_strength(2),
     }
     for name in chosen.keys() & open_names:
         those = of_strength(1) if asked("quick") else chosen[name]()
@@ -176,9 +178,14 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 @pytest.fixture(scope="session")
 def template(run_folder: Path) -> Path:
-    """The template as it lies in the work tree."""
-    name = "copier-fastapi"
-    return once(run_folder / "template", lambda folder: snapshot(folder / name)) / name
+    """The template as it lies in the work tree, with a tag for each version that was released."""
+
+    def make(folder: Path) -> None:
+        clone = snapshot(folder / "copier-fastapi")
+        for version, hash_ in released().items():
+            git(clone, "tag", version, hash_)
+
+    return once(run_folder / "template", make) / "copier-fastapi"
 
 
 @pytest.fixture
@@ -188,7 +195,7 @@ def variant(request: pytest.FixtureRequest) -> Answers:
     return answers
 
 
-suite_variant = updated_variant = variant
+suite_variant = paired_variant = variant
 
 
 Rendered = Callable[..., Path]

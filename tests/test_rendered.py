@@ -146,10 +146,10 @@ def test_a_warning_fails_a_suite(rendered: Rendered, variant: Answers) -> None:
 
 
 def test_rendering_twice_gives_the_same(
-    template: Path, rendered: Rendered, updated_variant: Answers, tmp_path: Path
+    template: Path, rendered: Rendered, paired_variant: Answers, tmp_path: Path
 ) -> None:
-    again = render(template, tmp_path / "p", **updated_variant)
-    assert files(again) == files(rendered(**updated_variant))
+    again = render(template, tmp_path / "p", **paired_variant)
+    assert files(again) == files(rendered(**paired_variant))
 
 
 def for_variants(**answers: Any) -> pytest.MarkDecorator:

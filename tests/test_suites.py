@@ -27,10 +27,12 @@ def test_suite(installed: Rendered, suite_variant: Answers, tmp_path: Path) -> N
     assert not re.search(r"\d+ (skipped|xfailed|xpassed)", output)
 
 
-def test_service(installed: Rendered, suite_variant: Answers, settings_of: ServiceSettings) -> None:
-    project = installed(**suite_variant)
-    settings = settings_of(suite_variant)
-    if suite_variant["database"] != "none":
+def test_service(
+    installed: Rendered, paired_variant: Answers, settings_of: ServiceSettings
+) -> None:
+    project = installed(**paired_variant)
+    settings = settings_of(paired_variant)
+    if paired_variant["database"] != "none":
         run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
     command = ("uv", "run", "python", "-m", "app", "serve", "--workers", "1")
     with start(project, *command, settings=settings) as service:
