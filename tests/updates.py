@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import copier
 
@@ -81,7 +81,11 @@ def copied(project: Path, folder: Path) -> Path:
 
 
 def update(
-    project: Path, *, conflict: str = "inline", to: str | None = None, **answers: Any
+    project: Path,
+    *,
+    conflict: Literal["inline", "rej"] = "inline",
+    to: str | None = None,
+    **answers: Any,
 ) -> None:
     """Update to a version of the template, the same one unless given, with some answers changed."""
     copier.run_update(
@@ -90,7 +94,7 @@ def update(
         defaults=True,
         overwrite=True,
         quiet=True,
-        conflict=conflict,  # type: ignore[arg-type]
+        conflict=conflict,
         vcs_ref=to or copier.VcsRef.CURRENT,
     )
 

@@ -100,19 +100,9 @@ class _Server:
         """Make all of it or nothing: this may be killed amid its work."""
         unfinished = self.home / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
         sync = () if self.keep else ("--no-sync",)
-        self._run(
-            "initdb",
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            *sync,
-            data=unfinished,
-        )
+        self._run("initdb", *options, *sync, data=unfinished)
         unfinished.rename(self.data)
 
     def stop(self) -> None:
