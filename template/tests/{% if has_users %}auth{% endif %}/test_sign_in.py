@@ -1,7 +1,7 @@
 """Signing in."""
 
 import asyncio
-from time import perf_counter
+from time import process_time
 
 import pytest
 from fastapi import FastAPI
@@ -60,9 +60,9 @@ async def test_both_take_the_time_of_a_hash(settings: Settings) -> None:
         async def fastest(email: str) -> float:
             times = []
             for _ in range(3):
-                started = perf_counter()
+                started = process_time()  # other processes take none of it
                 await client.post("/token", data={"username": email, "password": "wrong"})
-                times.append(perf_counter() - started)
+                times.append(process_time() - started)
             return min(times)
 
         known, unknown = await fastest("ada@example.com"), await fastest("x@example.com")

@@ -81,19 +81,19 @@ async def test_it_ends_with_its_token_unless_that_is_renewed(
     tokens = AccessTokens(settings)
     user_id = tokens.verify(token)
     tokens.lifetime = timedelta(seconds=2)  # the clock of a token counts whole seconds
+    others = await credentials(settings, overrides)
+    assert others is not None
     async with serve() as server:
         one, renewed = [
             await server.connect(subprotocols=["bearer", tokens.issue(user_id)]) for _ in range(2)
         ]
+        await renewed.send(type="authenticate", access_token=token)
+        started = time.monotonic()
         assert (await renewed.receive())["type"] == "ready"
-        others = await credentials(settings, overrides)
-        assert others is not None
         await renewed.send(type="authenticate", access_token=others[1])
         assert "another user" in (await renewed.receive())["detail"]
         await renewed.send(type="authenticate", access_token="wrong")
         assert "not valid" in (await renewed.receive())["detail"]
-        await renewed.send(type="authenticate", access_token=token)
-        started = time.monotonic()
         assert await one.closed() == 4401
         assert time.monotonic() - started < 6
         await renewed.send(type="ping")
