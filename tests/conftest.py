@@ -25,6 +25,7 @@ from tests.variants import (
     Answers,
     all_variants,
     choices,
+    code_of,
     command_for,
     covering_pairs,
     covering_set,
@@ -88,14 +89,14 @@ def of_strength(strength: int) -> list[Answers]:
 
 
 def nearly(variant: Answers) -> Answers:
-    """Return a variant without the answer to the last question."""
-    return dict(list(variant.items())[:-1])
+    """Return a variant without the answer to the last question that changes code."""
+    return dict(list(code_of(variant).items())[:-1])
 
 
 class _VariantScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Tests of one variant run in one process and share its environment; all others go where there is room.
 
-    So do those that differ in the last question alone: the type checker knows most of the second already.
+    So do those that differ in the last question about code alone: the type checker knows most of the second already.
     """
 
     names = re.compile("|".join({re.escape(name_of(nearly(each))) for each in all_variants()}))

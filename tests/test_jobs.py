@@ -90,7 +90,7 @@ def queue(installed: Rendered, variant: Answers, tmp_path: Path) -> Iterator[Que
 @contextmanager
 def server_of(variant: Answers, folder: Path) -> Iterator[tuple[dict[str, str], Server]]:
     if variant["jobs"] == "redis":
-        with valkey.running(folder, durable=True) as kept:
+        with valkey.running(folder, *valkey.DURABLE) as kept:
             yield {"REDIS_URL": kept.url}, Server(kept.kill, kept.start, kept.signal)
         return
     module = postgresql.load()

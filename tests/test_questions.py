@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import jinja2.meta
@@ -13,11 +15,14 @@ import yaml
 from tests.projects import VERSION, environment, render, run
 from tests.variants import (
     ROOT,
+    Answers,
     all_variants,
     asked,
     choices,
+    code_of,
     combinations_of,
     covering_set,
+    product,
     questions,
 )
 
@@ -58,6 +63,8 @@ REFUSALS = [
     ({"jobs": "celery"}, "Invalid choice"),
     ({"jobs": "postgresql", "database": "sqlite"}, "needs `database: postgresql`"),
     ({"examples": "ture"}, "Invalid choice"),
+    ({"docker": "ture"}, "Invalid choice"),
+    ({"ci": "jenkins"}, "Invalid choice"),
 ]
 
 
@@ -189,18 +196,17 @@ def test_sources_are_nearly_all_plain_python() -> None:
     assert tags / lines < 0.03, f"{tags} of {lines} lines have a tag"
 
 
+def triples(variants: Iterable[Answers]) -> set[tuple[tuple[str, Any], ...]]:
+    return set().union(*(combinations_of(each, 3) for each in variants))
+
+
 def test_the_covering_set_covers_every_triple() -> None:
-    strength = min(3, len(choices()))
-    everything = set().union(*(combinations_of(each, strength) for each in all_variants()))
-    covered = set().union(
-        *(combinations_of(each, strength) for each in covering_set(all_variants()))
-    )
-    assert covered == everything
+    assert triples(all_variants()) == triples(product(choices()))
+    covered = triples(map(code_of, covering_set(all_variants())))
+    assert covered == triples(map(code_of, all_variants()))
     made_up = [
         {"a": a, "b": b, "c": c, "d": d} for a in "12" for b in "123" for c in "12" for d in "12"
     ]
     chosen = covering_set(made_up)
     assert len(chosen) < len(made_up)
-    assert set().union(*(combinations_of(each, 3) for each in chosen)) == set().union(
-        *(combinations_of(each, 3) for each in made_up)
-    )
+    assert triples(chosen) == triples(made_up)

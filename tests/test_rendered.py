@@ -37,6 +37,13 @@ WORDS = {
     ("jobs", "none"): r"(?!)",
     ("examples", True): r"(app|tests)[./]examples|(?i:worked|\bexamples?/)",
     ("examples", False): r"(?!)",
+    ("docker", True): (
+        r"(?i:dockerfile|docker[ -](compose|build)|compose\.yaml|[^-]\bimages\b)|#POSTGRES_PASSWORD"
+    ),
+    ("docker", False): r"(?!)",
+    ("ci", "github"): r"(?i:github|dependabot|weekly\.yml)",
+    ("ci", "gitlab"): r"(?i:gitlab|pipeline schedule)",
+    ("ci", "none"): r"(?!)",
 }
 # Words that have no place beside an answer.
 NEVER_WITH = {
@@ -52,6 +59,7 @@ NEVER_WITH = {
         r"(?i:(app|tests)[./]websockets|backplane|ConnectionManager|websocket_(?!connect)|RoomService"
         r"|\brooms?\b|handshake|sansio|TCP_USER|subprotocol)"
     ),
+    ("ci", "none"): r"\bCI\b|_src_path",
 }
 # What stands in every variant for good reason.
 ALLOWED = [
@@ -68,6 +76,8 @@ ALLOWED = [
     r"test_root_scope",
     r"redis://user:password@|token_hex|pipeline\(transaction=False\)|cache_ok|--no-cache",
     r"__pycache__|_cache/|use_cache|import cache\b|@cache\b|cache-control|no-store|lru_cache",
+    r"type=cache,\S+|uv-cache|(?m:^ +cache:( \[\])?$)|UV_CACHE_DIR",  # of uv
+    r"healthcheck|health-cmd",
 ]
 
 
@@ -198,7 +208,8 @@ def test_databases_have_the_same_revisions_and_tests_of_behaviour(
 
 
 SHARED_BY_REDIS = (
-    r"|README\.md|pyproject\.toml|\.env\.example|dev\.py|devservers/\w+\.py|" + ANSWERS
+    r"|README\.md|pyproject\.toml|\.env\.example|dev\.py|devservers/\w+\.py"
+    r"|compose\.yaml|\.github/(workflows/ci|dependabot)\.yml|\.gitlab-ci\.yml|" + ANSWERS
 )
 OWN_FILES = {
     "cache": r"app/(settings|__main__)\.py|app/cache/store\.py"

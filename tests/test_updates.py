@@ -34,6 +34,7 @@ from tests.variants import (
     Answers,
     Pair,
     choices,
+    code_of,
     covering_pairs,
     focused,
     kind_of,
@@ -139,7 +140,7 @@ def test_a_switch_gives_what_is_rendered_anew(
 def takes_away(pair: Pair) -> bool:
     """Tell whether an option goes, and its folders with it; else one kind of it is replaced by another."""
     name, before, after = kind_of(pair)
-    return after in ("none", False) or (name == "database" and before == "none")
+    return after in ("none", False) or name == "ci" or (name == "database" and before == "none")
 
 
 def test_nothing_of_the_owners_is_lost(
@@ -298,6 +299,34 @@ def test_a_released_version_is_updated(
         update(project, to=VERSION)
         outcome = account(own, project, fresh)
         assert outcome.lost == outcome.vanished == []
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_files_of_the_owners_stay_where_the_template_has_learnt_to_bring_some(
+    template: Path, tmp_path: Path, wanted: bool
+) -> None:
+    """A Dockerfile of one's own meets the template's first one: nothing of it is lost; who answers no keeps it as it is."""
+    code = code_of(SMALL)
+    old = scaffold(template, tmp_path / "old", version="0.6.0", **code)
+    project = copied(old, tmp_path / "project")
+    theirs = {
+        "Dockerfile": "FROM scratch\nCOPY ours /\n",
+        "compose.yaml": "services: { ours: { build: . } }\n",
+        ".editorconfig": "root = true\n\n[*.py]\nmax_line_length = 100\n",
+        ".github/workflows/ci.yml": "name: Ours\non: push\n",
+    }
+    for name, text in theirs.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    own = own_of(old, project)
+    commit(project, "What we had before the template")
+    beside: Answers = {} if wanted else {"docker": False, "ci": "none"}
+    fresh = render(template, tmp_path / "fresh", **code, **beside)
+    update(project, to=VERSION, **beside)
+    outcome = account(own, project, fresh)
+    assert outcome.lost == outcome.vanished == []
+    untouched = {} if wanted else {name: theirs[name] for name in theirs if name != ".editorconfig"}
+    assert untouched == {name: (project / name).read_text() for name in untouched}
 
 
 def test_released_revisions_have_stayed_as_they_were() -> None:

@@ -47,6 +47,17 @@ OF_ANSWERS = (
     "tests/users/test_register.py",
 )
 """Files that come, go or change with an answer, and that people have reason to change."""
+BESIDE_CODE = (
+    ".dockerignore",
+    ".editorconfig",
+    ".github/dependabot.yml",
+    ".github/workflows/ci.yml",
+    ".gitlab-ci.yml",
+    ".pre-commit-config.yaml",
+    "Dockerfile",
+    "compose.yaml",
+)
+"""Files that run no code of the service; not all of them are in every project."""
 MARKER = b"<<<<<<< before updating"
 
 
@@ -173,6 +184,12 @@ class History:
         for file in map(project.joinpath, OF_ANSWERS):
             if file.exists():
                 append(file, f'\n\nOURS = "{file.stem}"\n')
+        for file in map(project.joinpath, BESIDE_CODE):
+            if file.exists():
+                first, rest = file.read_text().split("\n", 1)
+                file.write_text(
+                    f"{first}\n# Ours: {file.name}, above\n{rest}# Ours: {file.name}, below\n"
+                )
         if self.answers["lifecycle"] == "depends":
             insert(
                 project / "app/wiring.py",

@@ -26,12 +26,16 @@ def load() -> ModuleType:
     return projects.load(SOURCE)
 
 
-class Valkey:
-    """A server on a TCP port of its own. `durable`: it has written what it says it has; else it keeps nothing."""
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+"""Options of a server that has written what it says it has."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+
+class Valkey:
+    """A server on a TCP port of its own, with `options` of its command line; without any it keeps nothing."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        self.keep = ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
+        self.options = options
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, socket_timeout=5)
@@ -42,7 +46,7 @@ class Valkey:
             self._process = subprocess.Popen(
                 [
                     *(load()._binary(), "--port", str(self.port), "--dir", self.folder),
-                    *("--save", "", *self.keep),
+                    *("--save", "", *self.options),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -74,9 +78,9 @@ class Valkey:
 
 
 @contextmanager
-def running(folder: Path, *, durable: bool = False) -> Iterator[Valkey]:
+def running(folder: Path, *options: str) -> Iterator[Valkey]:
     """Yield a server that is gone afterwards."""
-    valkey = Valkey(folder, durable=durable)
+    valkey = Valkey(folder, *options)
     valkey.start()
     try:
         yield valkey

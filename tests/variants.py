@@ -11,6 +11,8 @@ import jinja2
 import yaml
 
 ROOT = Path(__file__).parents[1]
+BESIDE = ("docker", "ci")
+"""Questions whose answers put files beside the code and change none of it."""
 Answers = dict[str, Any]
 T = TypeVar("T")
 
@@ -47,17 +49,40 @@ def is_offered(variant: Mapping[str, Any]) -> bool:
     )
 
 
+def product(values: Mapping[str, Sequence[Any]]) -> list[Answers]:
+    """Return every combination of values of questions, without those that are refused beside another."""
+    variants = (
+        dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())
+    )
+    return [variant for variant in variants if is_offered(variant)]
+
+
 @cache
 def _all_variants() -> tuple[Answers, ...]:
     values = choices()
-    product = itertools.product(*values.values())
-    variants = (dict(zip(values, each, strict=True)) for each in product)
-    return tuple(variant for variant in variants if is_offered(variant))
+    codes = product({name: values[name] for name in values if name not in BESIDE})
+    beside = product({name: values[name] for name in BESIDE})
+    met: set[Hashable] = set()
+    chosen = []
+    for code in codes:
+        candidates = [code | each for each in beside]
+        best = max(candidates, key=lambda each: len(combinations_of(each, 3) - met))
+        met |= combinations_of(best, 3)
+        chosen.append(best)
+    return tuple(chosen)
 
 
 def all_variants() -> list[Answers]:
-    """Return the product of all answers, without those that are refused beside another."""
+    """Return the product of all answers that change code, without those that are refused beside another.
+
+    Each has one of the answers that put files beside the code, so that every triple of answers occurs.
+    """
     return list(_all_variants())
+
+
+def code_of(variant: Mapping[str, Any]) -> Answers:
+    """Return the answers of a variant that change its code."""
+    return {name: value for name, value in variant.items() if name not in BESIDE}
 
 
 def combinations_of(variant: Mapping[str, Any], strength: int) -> set[tuple[tuple[str, Any], ...]]:
@@ -66,9 +91,19 @@ def combinations_of(variant: Mapping[str, Any], strength: int) -> set[tuple[tupl
 
 
 def covering_set(variants: Sequence[Answers], strength: int = 3) -> list[Answers]:
-    """Return few variants in which every combination of `strength` answers of `variants` occurs."""
+    """Return few variants in which every combination of `strength` answers of `variants` occurs.
+
+    Of answers that change no code, every combination of one less.
+    """
     strength = min(strength, len(variants[0]))
-    return covering(variants, [combinations_of(each, strength) for each in variants])
+    less = max(strength - 1, 1)
+    return covering(
+        variants,
+        [
+            combinations_of(code_of(each), strength) | combinations_of(each, less)
+            for each in variants
+        ],
+    )
 
 
 def covering(those: Sequence[T], features: Sequence[Iterable[Hashable]]) -> list[T]:
@@ -101,12 +136,21 @@ Pair = tuple[Answers, Answers]
 
 @cache
 def pairs() -> list[Pair]:
-    """Return every two variants that differ in one answer."""
-    return [
-        (one, other)
+    """Return every two variants that differ in one answer that changes code, and few that differ in one of the others."""
+    found = [
+        (one, code_of(other) | {name: one[name] for name in BESIDE})
         for one, other in itertools.combinations(all_variants(), 2)
-        if len(one.items() ^ other.items()) == 2
+        if len(code_of(one).items() ^ code_of(other).items()) == 2
     ]
+    features = [combinations_of(each, 2) for each in all_variants()]
+    for variant in covering(all_variants(), features):
+        for name in BESIDE:
+            found += [
+                (variant | {name: before}, variant | {name: after})
+                for before, after in itertools.combinations(choices()[name], 2)
+                if variant[name] in (before, after)
+            ]
+    return found
 
 
 @cache
@@ -159,8 +203,13 @@ def least(name: str) -> Any:
 
 def focused(*names: str, **answers: Any) -> list[Answers]:
     """Return all variants that differ in the named questions; `answers` hold, and the rest is the least."""
-    fixed = {name: least(name) for name in choices() if name not in names} | answers
-    return with_answer(all_variants(), **fixed)
+    assert {*names, *answers} <= choices().keys()
+    return product(
+        {
+            name: offered if name in names else [answers.get(name, least(name))]
+            for name, offered in choices().items()
+        }
+    )
 
 
 def with_answer(variants: Iterable[Answers], **answers: Any) -> list[Answers]:
