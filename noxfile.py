@@ -57,6 +57,6 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a signed-in request costs beside the bare driver and the usual way."""
+    """What a rendered service costs, beside the limit, the usual way and a peer; `-- --quick` in a few minutes."""
     session.install(*TESTS)
-    session.run("python", "-m", "benchmarks.profile_route", *session.posargs)
+    session.run("python", "-m", "benchmarks", *session.posargs)

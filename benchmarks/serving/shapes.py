@@ -1,14 +1,14 @@
 """The shapes that data access could have had, on SQLite: CPU for one row by its key, and for one insert.
 
-    python shapes.py DATABASE      (inside a rendered project; `nox -s bench` runs it)
+    python shapes.py DATABASE USER ROUNDS      (inside of a rendered project)
 
-All shapes run in turn, A B C A B C ..., in one process; figures are medians and ratios within a round.
+All shapes run in turn, A B C A B C ..., in one process; writes the microseconds of each round as JSON.
 """
 
 import asyncio
 import datetime
+import json
 import os
-import statistics
 import sys
 import time
 import uuid
@@ -54,8 +54,7 @@ def new_user() -> User:
     )
 
 
-async def main(path: Path) -> None:
-    user_id = uuid.UUID((path.parent / "user").read_text())
+async def main(path: Path, user_id: uuid.UUID, rounds: int) -> None:
     settings = Settings(database_url=f"sqlite+aiosqlite:///{path}")
     engine = create_async_engine(settings.database_url)
     usual = async_sessionmaker(engine, expire_on_commit=False)
@@ -98,7 +97,7 @@ async def main(path: Path) -> None:
             "insert: ORM, session.add, writing engine": orm_insert,
         }
         times: dict[str, list[float]] = {name: [] for name in shapes}
-        for _ in range(15):
+        for _ in range(rounds):
             for name, shape in shapes.items():
                 number = 30 if name.startswith("insert") else 150
                 await shape()
@@ -108,10 +107,7 @@ async def main(path: Path) -> None:
                 times[name].append((time.process_time() - started) / number * 1e6)
     await engine.dispose()
 
-    for name, own in times.items():
-        base = times["read: bare aiosqlite"]
-        ratio = statistics.median(a / b for a, b in zip(own, base, strict=True))
-        print(f"{name:58} {statistics.median(own):10.0f} {ratio:8.2f}")
+    print(json.dumps(times))
 
 
-asyncio.run(main(Path(sys.argv[1])))
+asyncio.run(main(Path(sys.argv[1]), uuid.UUID(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,57 @@
+"""Measures, and writes the tables, the JSON file and the plot: `nox -s bench`."""
+
+import argparse
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks import growth, requests, sockets, starting
+from benchmarks.lab import Lab
+from benchmarks.records import Record, header, write
+from benchmarks.report import RESULTS, write_report
+from benchmarks.requests import Effort
+
+PARTS = {
+    "postgresql": requests.on_postgresql,
+    "sqlite": requests.on_sqlite,
+    "shell": requests.without_database,
+    "cache": requests.from_cache,
+    "broadcast": sockets.broadcast,
+    "sockets": sockets.growth,
+    "routes": growth.routes,
+    "dependencies": growth.dependencies,
+    "rows": growth.rows,
+    "starts": starting.starts,
+    "memory": starting.memory,
+    "copier": starting.copies,
+    "suites": starting.suites,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three short rounds, in a few minutes")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this one (repeatable)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="(default: %(default)s)")
+    arguments = parser.parse_args()
+    effort = Effort(3, 0.3) if arguments.quick else Effort(9, 0.8)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+
+    records: list[Record] = []
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        lab = Lab(Path(temporary).resolve(), stack)
+        for name in arguments.part or PARTS:
+            begun = time.monotonic()
+            print(name, flush=True)
+            with ExitStack() as of_part:
+                lab.stack = of_part  # what a part has started does not run beside the next one
+                records += PARTS[name](lab, effort)
+            print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
+    write(arguments.output / "results.json", header(effort.rounds, effort.seconds), records)
+    write_report(arguments.output)
+    print((arguments.output / "README.md").read_text())
+
+
+if __name__ == "__main__":
+    main()

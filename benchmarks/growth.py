@@ -1,0 +1,67 @@
+"""How cost grows: with routes, with the depth of dependencies, with rows."""
+
+from collections.abc import Iterator
+
+from benchmarks.lab import LIFECYCLES, Lab, a_user
+from benchmarks.load import request
+from benchmarks.measure import Runner, loaded
+from benchmarks.records import Record
+from benchmarks.requests import Effort
+from benchmarks.subjects import Subject, settings
+
+ROUTES = (10, 100, 500)
+DEPTHS = (1, 2, 4, 8, 12)
+ROWS = (1000, 1_000_000)
+
+
+def routes(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """The last of many routes, and of as many of a bare application."""
+    project = lab.project("depends", database="none")
+    for number in ROUTES:
+        path = f"/bench/routes/{number - 1}"
+        more = {"BENCH_ROUTES": str(number)}
+        runners = {
+            "bare": _get(lab.start(f"bare-{number}", project, "bare", **more), path),
+            "depends": _get(lab.start(f"depends-{number}", project, "rendered", **more), path),
+        }
+        yield from _measured("routes", f"the last of {number} routes", runners, effort)
+
+
+def dependencies(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """A route whose dependency needs one that needs one ..."""
+    subjects = [
+        lab.start(f"{name}-deep", lab.project(name, database="none"), "rendered")
+        for name in LIFECYCLES
+    ]
+    for depth in DEPTHS:
+        runners = {
+            name: _get(subject, f"/bench/deep/{depth}")
+            for name, subject in zip(LIFECYCLES, subjects, strict=True)
+        }
+        yield from _measured("dependencies", f"{depth} deep", runners, effort)
+
+
+def rows(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """A page of 20 from the middle of a table."""
+    project = lab.project("depends", database="postgresql")
+    runners = {}
+    for number in ROWS:
+        url = lab.database(f"rows_{number}", users=number)
+        middle = a_user(url)
+        subject = lab.start(f"rows-{number}", project, "rendered", **settings(url))
+        token = lab.token(project, url, middle)
+        path = f"/users?size=20&cursor={middle}"
+        runners[f"{number}"] = _get(subject, path, token=token)
+    yield from _measured("rows", "a page of 20", runners, effort)
+
+
+def _get(subject: Subject, path: str, token: str = "") -> Runner:
+    written = request(subject.url, path, headers={"Authorization": f"Bearer {token}"})
+    return Runner(subject, lambda: written, 200)
+
+
+def _measured(part: str, work: str, runners: dict[str, Runner], effort: Effort) -> Iterator[Record]:
+    print(f"  {part}: {work}", flush=True)
+    measured = loaded(runners, 32, effort.rounds, effort.seconds)
+    for name, measures in measured.items():
+        yield Record(part, work, name, measures, 32)

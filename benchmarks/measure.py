@@ -1,0 +1,68 @@
+"""Rounds: every subject in turn, A B C A B C ..., so that what the machine does meanwhile happens to all of them."""
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import uvloop
+
+from benchmarks.load import RequestMaker, drive
+from benchmarks.subjects import Subject
+
+Measures = dict[str, list[float]]
+Sampler = Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """How a subject is asked for some work."""
+
+    subject: Subject
+    make_request: RequestMaker
+    status: int
+
+
+def interleaved(samplers: Mapping[str, Sampler], rounds: int) -> dict[str, Measures]:
+    """Return what each sampler measured, a value for each round."""
+    found: dict[str, Measures] = {name: {} for name in samplers}
+    for _ in range(rounds):
+        for name, sample in samplers.items():
+            for measure, value in sample().items():
+                found[name].setdefault(measure, []).append(value)
+    return found
+
+
+def loaded(
+    runners: Mapping[str, Runner], connections: int, rounds: int, seconds: float
+) -> dict[str, Measures]:
+    """Return the CPU and the wall time of a request, and its percentiles, in microseconds. Raises WrongAnswer."""
+    for runner in runners.values():
+        _load(runner, connections, min(seconds, 0.3))  # warm
+    samplers = {
+        name: lambda runner=runner: _load(runner, connections, seconds)
+        for name, runner in runners.items()
+    }
+    return interleaved(samplers, rounds)
+
+
+def _load(runner: Runner, connections: int, seconds: float) -> dict[str, float]:
+    before = runner.subject.cpu()
+    loading = drive(runner.subject.url, runner.make_request, runner.status, connections, seconds)
+    load = uvloop.run(loading)
+    cpu = runner.subject.cpu() - before
+    number = len(load.latencies)
+    cuts = statistics.quantiles(load.latencies, n=100, method="inclusive")
+    return {
+        "cpu": cpu / number * 1e6,
+        "wall": load.seconds / number * 1e6,
+        "p50": cuts[49] * 1e6,
+        "p99": cuts[98] * 1e6,
+    }
+
+
+def drive_number(runner: Runner, number: int) -> None:
+    """Send a number of requests over 8 connections."""
+    sent = 0
+    while sent < number:
+        loading = drive(runner.subject.url, runner.make_request, runner.status, 8, 0.2)
+        sent += len(uvloop.run(loading).latencies)

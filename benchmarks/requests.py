@@ -1,0 +1,140 @@
+"""Requests over a socket: on PostgreSQL, on SQLite, without a database, and from the cache."""
+
+import datetime
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import works
+from benchmarks.lab import LIFECYCLES, Lab, a_user
+from benchmarks.load import WrongAnswer
+from benchmarks.measure import Runner, loaded
+from benchmarks.records import Record
+from benchmarks.subjects import HERE, Subject, has_peer, migrate, settings
+from benchmarks.works import Work
+from tests.postgresql import execute
+from tests.projects import run
+
+CONNECTIONS = (1, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long is measured: rounds, and seconds of each subject in a round."""
+
+    rounds: int
+    seconds: float
+
+
+def on_postgresql(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """The limit, both lifecycles, the usual way and a peer on one server."""
+    url = lab.database("main", users=1000)
+    projects = {name: lab.project(name, database="postgresql") for name in LIFECYCLES}
+    token = lab.token(projects["depends"], url, a_user(url))
+    own = settings(url)
+    subjects = [
+        lab.start("limit", projects["depends"], "limit", **own),
+        *(lab.start(name, project, "rendered", **own) for name, project in projects.items()),
+        lab.start("usual", projects["depends"], "usual", **own),
+    ]
+    same = (works.LIVEZ, works.PROFILE, works.PAGE, works.NOT_FOUND, works.NOT_VALID)
+    every = [*same, works.STREAM, works.REGISTER]  # the last one makes the table longer
+    check(subjects[:3], [work for work in every if work.same_bytes], token)
+    runners = {
+        work: {subject.name: work.runner(subject, token) for subject in subjects} for work in every
+    }
+    if has_peer():
+        for work, runner in works.of_peer(lab.start_peer()):
+            runners[work]["peer"] = runner
+    else:
+        print("  no peer: it wants Python 3.12")
+    for work in every:
+        for connections in CONNECTIONS:
+            yield from _measured("postgresql", work, runners[work], connections, effort)
+        execute(url, "DELETE FROM users WHERE password_hash <> 'none'")
+
+
+def on_sqlite(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """Both lifecycles and the usual way on one file."""
+    projects = {name: lab.project(name, database="sqlite") for name in LIFECYCLES}
+    database = lab.root / "data/app.db"
+    url = f"sqlite+aiosqlite:///{database}"
+    migrate(projects["depends"], url)
+    user_id = _add_users(database, 1000)
+    token = lab.token(projects["depends"], url, user_id)
+    own = settings(url)
+    shapes = ("serving/shapes.py", str(database), str(user_id), str(effort.rounds))
+    python = str(projects["depends"] / ".venv/bin/python")
+    printed = run(projects["depends"], python, str(HERE / shapes[0]), *shapes[1:], settings=own)
+    for name, times in json.loads(printed).items():
+        yield Record("shapes", name, "depends", {"cpu": times})
+    subjects = [lab.start(name, project, "rendered", **own) for name, project in projects.items()]
+    subjects.append(lab.start("usual", projects["depends"], "usual", **own))
+    for work in (works.PROFILE, works.REGISTER):
+        runners = {subject.name: work.runner(subject, token) for subject in subjects}
+        for connections in CONNECTIONS:
+            yield from _measured("sqlite", work, runners, connections, effort)
+
+
+def without_database(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """The whole shell beside one bare route."""
+    projects = {name: lab.project(name, database="none") for name in LIFECYCLES}
+    subjects = [
+        lab.start("bare", projects["depends"], "bare"),
+        *(lab.start(name, project, "rendered") for name, project in projects.items()),
+    ]
+    for work in (works.LIVEZ, works.SCOPED):
+        runners = {subject.name: work.runner(subject, "") for subject in subjects}
+        yield from _measured("shell", work, runners, 32, effort)
+    url = lab.database("clients", users=1)
+    usual = lab.start(
+        "usual", lab.project("depends", database="postgresql"), "usual", **settings(url)
+    )
+    runners = {each.name: works.CLIENT.runner(each, "") for each in (*subjects[1:], usual)}
+    yield from _measured("shell", works.CLIENT, runners, 32, effort)
+
+
+def from_cache(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """A route that costs a millisecond: computed, kept, not modified."""
+    for name in LIFECYCLES:
+        project = lab.project(name, database="none", cache="memory")
+        subject = lab.start(f"{name}-cache", project, "rendered")
+        cached = (works.COMPUTED, works.KEPT, works.NOT_MODIFIED)
+        runners = {work.name: work.runner(subject, "") for work in cached}
+        for work, measures in loaded(runners, 32, effort.rounds, effort.seconds).items():
+            yield Record("cache", work, name, measures, 32)
+
+
+def check(subjects: Sequence[Subject], same: Sequence[Work], token: str) -> None:
+    """Raise WrongAnswer unless all subjects answer with the same bytes."""
+    for work in same:
+        answers = {subject.name: work.answer(subject, token) for subject in subjects}
+        if len(set(answers.values())) > 1:
+            raise WrongAnswer(f"{work.name}: {answers}")
+
+
+def _measured(
+    part: str, work: Work, runners: dict[str, Runner], connections: int, effort: Effort
+) -> Iterator[Record]:
+    print(f"  {part}: {work.name}, {connections} connections", flush=True)
+    measured = loaded(runners, connections, effort.rounds, effort.seconds)
+    for name, measures in measured.items():
+        yield Record(part, work.name, name, measures, connections)
+
+
+def _add_users(database: Path, number: int) -> uuid.UUID:
+    """Add users to an SQLite file; return the id of one."""
+    ids = [uuid.uuid4() for _ in range(number)]
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    rows = [(each.hex, f"{each}@example.com", now) for each in ids]
+    with sqlite3.connect(database) as connection:
+        connection.executemany(
+            "INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)"
+            " VALUES (?, ?, 'none', 'Ada Lovelace', 1, ?)",
+            rows,
+        )
+    connection.close()
+    return ids[number // 2]

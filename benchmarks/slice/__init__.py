@@ -1,0 +1,1 @@
+"""Routes for measurements, put into rendered projects as an owner's slice."""

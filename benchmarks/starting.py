@@ -1,0 +1,124 @@
+"""What does not come with every request: start, memory, the rendered suite, Copier itself."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from benchmarks.lab import LIFECYCLES, Lab, a_user
+from benchmarks.load import request
+from benchmarks.measure import Runner, Sampler, drive_number, interleaved
+from benchmarks.records import Record
+from benchmarks.requests import Effort
+from benchmarks.subjects import KEY, settings
+from tests.projects import VERSION, environment, git
+
+LIBRARIES = "import fastapi, sqlalchemy.ext.asyncio"
+
+
+def starts(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """Importing the libraries alone, and from nothing to the first answer."""
+    url = lab.database("starts", users=1)
+    projects = {name: lab.project(name, database="postgresql") for name in LIFECYCLES}
+    python = str(projects["depends"] / ".venv/bin/python")
+
+    def answer(project: Path) -> dict[str, float]:
+        begun = time.perf_counter()
+        with lab.starting("start", project, "rendered", **settings(url)) as subject:
+            return {"wall": time.perf_counter() - begun, "cpu": subject.cpu()}
+
+    samplers = {
+        "libraries": partial(_command, projects["depends"], python, "-c", LIBRARIES),
+        "imports": partial(_command, projects["depends"], python, "-c", "import app.main", url=url),
+        **{name: partial(answer, project) for name, project in projects.items()},
+    }
+    for name, measures in interleaved(samplers, effort.rounds).items():
+        yield Record("starts", "start", name, measures)
+
+
+def memory(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """Resident bytes after 1,000 requests, and after 10,000 more."""
+    url = lab.database("memory", users=1000)
+    for name in LIFECYCLES:
+        project = lab.project(name, database="postgresql")
+        subject = lab.start(f"{name}-memory", project, "rendered", **settings(url))
+        token = lab.token(project, url, a_user(url))
+        written = request(subject.url, "/profile", headers={"Authorization": f"Bearer {token}"})
+        runner = Runner(subject, partial(bytes, written), 200)
+        drive_number(runner, 1000)
+        before = subject.memory()
+        drive_number(runner, 10_000)
+        measures = {"before": [float(before)], "after": [float(subject.memory())]}
+        yield Record("memory", "10,000 requests", name, measures)
+
+
+def suites(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """The suite of a rendered project, as its README says to run it."""
+    samplers: dict[str, Sampler] = {}
+    for lifecycle in LIFECYCLES:
+        for database in ("sqlite", "postgresql"):
+            name = f"{lifecycle}, {database}"
+            project = lab.as_rendered(f"suite of {name}", lifecycle=lifecycle, database=database)
+            samplers[name] = partial(_command, project, "uv", "run", "pytest", "-q")
+    for name, measures in interleaved(samplers, 1 + effort.rounds // 3).items():
+        yield Record("suites", "suite", name, measures)
+
+
+def copies(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """`copier copy` and `copier update` from the command line; how much of it is start, and how much git."""
+    project = lab.root / "updated"
+    copied = iter(range(1_000_000))
+    options = ("--defaults", "--quiet", "--vcs-ref", VERSION)
+    _command(lab.root, "copier", "copy", *options, str(lab.template), str(project))
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "As rendered")
+
+    def copy() -> dict[str, float]:
+        folder = lab.root / f"copied-{next(copied)}"
+        return _traced(lab.root, ("copier", "copy", *options, str(lab.template), str(folder)))
+
+    def update() -> dict[str, float]:
+        return _traced(
+            project, ("copier", "update", "--defaults", "--quiet", "--vcs-ref=:current:")
+        )
+
+    samplers: dict[str, Sampler] = {
+        "start": partial(_command, lab.root, "copier", "--version"),
+        "copy": copy,
+        "update": update,
+    }
+    for name, measures in interleaved(samplers, effort.rounds).items():
+        yield Record("copier", "command line", name, measures)
+
+
+def _command(folder: Path, *command: str, url: str = "") -> dict[str, float]:
+    """Run a command; return its wall time and the CPU time of all its processes, in seconds."""
+    own = environment(SECRET_KEY=KEY, DATABASE_URL=url) if url else environment()
+    before = _of_children()
+    begun = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, env=own, capture_output=True, check=False)
+    seconds = time.perf_counter() - begun
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {(done.stdout + done.stderr).decode()[-3000:]}")
+    return {"wall": seconds, "cpu": _of_children() - before}
+
+
+def _of_children() -> float:
+    used = psutil.Process().cpu_times()
+    return float(used.children_user + used.children_system)
+
+
+def _traced(folder: Path, command: Sequence[str]) -> dict[str, float]:
+    """Return the same, with the processes of git and the seconds that they took, from its own trace."""
+    trace = folder.parent / "git-trace"
+    trace.unlink(missing_ok=True)
+    found = _command(folder, "env", f"GIT_TRACE2_EVENT={trace}", *command)
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    # A session id with a slash is a process that git itself has started.
+    exits = [each for each in events if each["event"] == "exit" and "/" not in each["sid"]]
+    return found | {"git": sum(each["t_abs"] for each in exits), "processes": float(len(exits))}

@@ -1,0 +1,109 @@
+"""The benchmarks measure what they say, and refuse what is not the work."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from benchmarks.goals import Goal
+from benchmarks.load import WrongAnswer, drive, request
+from benchmarks.records import Record, Records
+from benchmarks.report import plot, tables
+
+Answer = Callable[[int], bytes]
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[str]:
+    """Yield the URL of a server that sends `answer(n)` to the n-th request, in small pieces."""
+    numbers = iter(range(1_000_000))
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                sent = answer(next(numbers))
+                for start in range(0, len(sent), 7):
+                    writer.write(sent[start : start + 7])
+                    await asyncio.sleep(0)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def load(answer: Answer, status: int = 200) -> int:
+    """Return how many requests were counted of those that the server answered."""
+
+    async def run() -> int:
+        async with serving(answer) as url:
+            written = request(url, "/", headers={"Accept": "*/*"})
+            done = await drive(url, lambda: written, status, connections=2, seconds=0.1)
+        assert all(0 < each < 1 for each in done.latencies)
+        return len(done.latencies)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    ],
+)
+def test_each_answer_counts_once_and_whole(answer: bytes) -> None:
+    answered = []
+
+    def count(number: int) -> bytes:
+        answered.append(number)
+        return answer
+
+    assert load(count) == len(answered) > 2
+
+
+def test_an_answer_without_a_body_ends_with_its_head() -> None:
+    assert load(lambda _: b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", 304) > 2
+
+
+def test_another_status_is_no_answer() -> None:
+    def fail_once(number: int) -> bytes:
+        status = "500 Internal Server Error" if number == 5 else "200 OK"
+        return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+
+    with pytest.raises(WrongAnswer, match="500 Internal"):
+        load(fail_once)
+
+
+def test_a_goal_is_judged_by_ratios_within_a_round() -> None:
+    """The second round was slow for both; medians of each by itself would say 1.2."""
+    records = Records(
+        [
+            Record("part", "work", "own", {"cpu": [10.0, 100.0, 12.0]}, 32),
+            Record("part", "work", "other", {"cpu": [20.0, 200.0, 24.0]}, 32),
+        ]
+    )
+    own, other = ("part", "work", "own", 32), ("part", "work", "other", 32)
+    assert Goal("", "cpu", other, own, at_least=2.0).judged(records) == (
+        "2.00 (2.00 - 2.00)",
+        "met",
+    )
+    assert Goal("", "cpu", other, own, at_least=2.1).judged(records)[1] == "**missed**"
+    assert Goal("", "cpu", own, other, at_most=0.4).judged(records)[1] == "**missed**"
+    assert Goal("", "cpu", own, ("part", "work", "nobody", 32)).judged(records)[1] == "not measured"
+
+
+def test_what_was_measured_is_shown() -> None:
+    measures = {name: [100.0] for name in ("cpu", "wall", "p50", "p99")}
+    records = Records(
+        Record("postgresql", "profile", name, {**measures, "cpu": [cpu]}, 32)
+        for name, cpu in (("limit", 100.0), ("depends", 250.0))
+    )
+    shown = {title: rows for title, _, rows in tables(records) if rows}
+    (row,) = shown["PostgreSQL: CPU of the server for a request, over the limit's"]
+    assert row[1:] == ["100 us", "**2.50** (2.50 - 2.50), 250 us"]
+    assert ">0.40</text>" in plot(records)
