@@ -24,6 +24,8 @@ def overrides() -> list[Override]:
     from pwdlib.hashers.argon2 import Argon2Hasher
 
     class NoMails(Mailer):
+        async def send(self, to: str, template: str, **values: object) -> None: ...
+
         async def deliver(self, message: object) -> None: ...
 
     cheap = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
