@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks import growth, requests, sockets, starting
 from benchmarks.lab import Lab
+from benchmarks.measure import Effort
 from benchmarks.records import Record, header, write
 from benchmarks.report import RESULTS, write_report
-from benchmarks.requests import Effort
 
 PARTS = {
     "postgresql": requests.on_postgresql,

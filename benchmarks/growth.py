@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from benchmarks.lab import LIFECYCLES, Lab, a_user
 from benchmarks.load import request
-from benchmarks.measure import Runner, loaded
+from benchmarks.measure import Effort, Runner, loaded
 from benchmarks.records import Record
-from benchmarks.requests import Effort
 from benchmarks.subjects import Subject, settings
 
 ROUTES = (10, 100, 500)
@@ -24,7 +23,7 @@ def routes(lab: Lab, effort: Effort) -> Iterator[Record]:
             "bare": _get(lab.start(f"bare-{number}", project, "bare", **more), path),
             "depends": _get(lab.start(f"depends-{number}", project, "rendered", **more), path),
         }
-        yield from _measured("routes", f"the last of {number} routes", runners, effort)
+        yield from loaded("routes", f"the last of {number} routes", runners, effort)
 
 
 def dependencies(lab: Lab, effort: Effort) -> Iterator[Record]:
@@ -38,7 +37,7 @@ def dependencies(lab: Lab, effort: Effort) -> Iterator[Record]:
             name: _get(subject, f"/bench/deep/{depth}")
             for name, subject in zip(LIFECYCLES, subjects, strict=True)
         }
-        yield from _measured("dependencies", f"{depth} deep", runners, effort)
+        yield from loaded("dependencies", f"{depth} deep", runners, effort)
 
 
 def rows(lab: Lab, effort: Effort) -> Iterator[Record]:
@@ -52,16 +51,9 @@ def rows(lab: Lab, effort: Effort) -> Iterator[Record]:
         token = lab.token(project, url, middle)
         path = f"/users?size=20&cursor={middle}"
         runners[f"{number}"] = _get(subject, path, token=token)
-    yield from _measured("rows", "a page of 20", runners, effort)
+    yield from loaded("rows", "a page of 20", runners, effort)
 
 
 def _get(subject: Subject, path: str, token: str = "") -> Runner:
     written = request(subject.url, path, headers={"Authorization": f"Bearer {token}"})
     return Runner(subject, lambda: written, 200)
-
-
-def _measured(part: str, work: str, runners: dict[str, Runner], effort: Effort) -> Iterator[Record]:
-    print(f"  {part}: {work}", flush=True)
-    measured = loaded(runners, 32, effort.rounds, effort.seconds)
-    for name, measures in measured.items():
-        yield Record(part, work, name, measures, 32)

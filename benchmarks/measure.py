@@ -1,16 +1,26 @@
 """Rounds: every subject in turn, A B C A B C ..., so that what the machine does meanwhile happens to all of them."""
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
 
 from benchmarks.load import RequestMaker, drive
+from benchmarks.records import Record
 from benchmarks.subjects import Subject
 
 Measures = dict[str, list[float]]
 Sampler = Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long is measured: rounds, and seconds of each subject in a round."""
+
+    rounds: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +43,18 @@ def interleaved(samplers: Mapping[str, Sampler], rounds: int) -> dict[str, Measu
 
 
 def loaded(
-    runners: Mapping[str, Runner], connections: int, rounds: int, seconds: float
-) -> dict[str, Measures]:
-    """Return the CPU and the wall time of a request, and its percentiles, in microseconds. Raises WrongAnswer."""
+    part: str, work: str, runners: Mapping[str, Runner], effort: Effort, connections: int = 32
+) -> Iterator[Record]:
+    """Yield what a request took of CPU and of wall time, and its percentiles, in microseconds. Raises WrongAnswer."""
+    print(f"  {part}: {work}, {connections} connections", flush=True)
     for runner in runners.values():
-        _load(runner, connections, min(seconds, 0.3))  # warm
+        _load(runner, connections, min(effort.seconds, 0.3))  # warm
     samplers = {
-        name: lambda runner=runner: _load(runner, connections, seconds)
+        name: partial(_load, runner, connections, effort.seconds)
         for name, runner in runners.items()
     }
-    return interleaved(samplers, rounds)
+    for name, measures in interleaved(samplers, effort.rounds).items():
+        yield Record(part, work, name, measures, connections)
 
 
 def _load(runner: Runner, connections: int, seconds: float) -> dict[str, float]:

@@ -4,14 +4,16 @@ python -m benchmarks.report [FOLDER]
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import jinja2
 
 from benchmarks import works
-from benchmarks.goals import GOALS
-from benchmarks.records import Figure, Record, Records, read
+from benchmarks.goals import GOALS, Key
+from benchmarks.records import Figure, Records, read
+from benchmarks.subjects import PEER
 
 RESULTS = Path(__file__).with_name("results")
 TITLES = {work.name: work.title for work in vars(works).values() if isinstance(work, works.Work)}
@@ -28,11 +30,9 @@ SUBJECTS = {
 def write_report(folder: Path) -> None:
     """Write `README.md` and `plot.svg` beside `results.json`."""
     head, records = read(folder / "results.json")
-    sections = [
-        *(f"{name}: {value}" for name, value in head.items()),
-    ]
     text = _TEXT.render(
-        header=sections,
+        header=head,
+        peer=PEER,
         goals=[(goal.text, *goal.judged(records)) for goal in GOALS],
         tables=list(tables(records)),
     )
@@ -40,145 +40,129 @@ def write_report(folder: Path) -> None:
     (folder / "plot.svg").write_text(plot(records))
 
 
-def tables(records: Records) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Yield a title, a head and rows for each table."""
-    for part, base, title in (
-        ("postgresql", "limit", "PostgreSQL: CPU of the server for a request, over the limit's"),
-        ("sqlite", "usual", "SQLite: CPU of the server for a request, over the usual way's"),
-        (
-            "shell",
-            "bare",
-            "Without a database: CPU of the server for a request, over bare FastAPI's",
-        ),
-    ):
-        own = [each for each in records.all if each.part == part and each.connections == 32]
-        names = [name for name in SUBJECTS if any(each.subject == name for each in own)]
-        head = ["32 connections", *(SUBJECTS[name] for name in names)]
-        rows = [
-            [TITLES[work], *(_over(records, part, work, name, base) for name in names)]
-            for work in _works(own)
-        ]
-        yield title, head, rows
-    for connections in (1, 32):
-        own = [
-            each
-            for each in records.all
-            if each.part == "postgresql" and each.connections == connections
-        ]
-        names = [name for name in SUBJECTS if any(each.subject == name for each in own)]
-        head = [f"{connections} connections", *(SUBJECTS[name] for name in names)]
-        rows = [
-            [TITLES[work], *(_latency(records, work, name, connections) for name in names)]
-            for work in _works(own)
-        ]
-        yield "PostgreSQL: p50 / p99 of a request, in milliseconds", head, rows
-    yield _plain(
-        records,
+Table = tuple[str, list[str], list[list[str]]]
+"""A title, a head, and rows."""
+
+OVER = (
+    ("postgresql", "limit", "PostgreSQL: CPU of the server for a request, over the limit's"),
+    ("sqlite", "usual", "SQLite: CPU of the server for a request, over the usual way's"),
+    ("shell", "bare", "Without a database: CPU of the server for a request, over bare FastAPI's"),
+)
+PLAIN = (
+    (
         "shapes",
-        ("cpu",),
+        "cpu",
         "The shapes that data access could have, on SQLite, in process, in microseconds",
-    )
-    yield _plain(
-        records, "cache", ("cpu", "p50", "p99"), "A route that costs 1 ms, in microseconds"
-    )
-    yield _plain(
-        records,
+    ),
+    ("cache", "cpu p50 p99", "A route that costs 1 ms, in microseconds"),
+    (
         "broadcast",
-        ("cpu", "p50", "p99", "delivered"),
+        "cpu p50 p99 delivered",
         "A message to 500 sockets, 20 a second: microseconds a delivery",
-    )
-    yield _plain(
-        records,
+    ),
+    (
         "sockets",
-        ("cpu", "p50", "p99", "memory"),
+        "cpu p50 p99 memory",
         "From 10 to 2,000 sockets: microseconds a delivery, bytes a socket",
-    )
-    yield _plain(records, "routes", ("cpu", "p50"), "The last of many routes, in microseconds")
-    yield _plain(
-        records,
-        "dependencies",
-        ("cpu", "p50"),
-        "Dependencies that need each other, in microseconds",
-    )
-    yield _plain(
-        records,
+    ),
+    ("routes", "cpu p50", "The last of many routes, in microseconds"),
+    ("dependencies", "cpu p50", "Dependencies that need each other, in microseconds"),
+    (
         "rows",
-        ("cpu", "wall", "p50"),
+        "cpu wall p50",
         "A page from the middle of 1,000 and of 1,000,000 rows, in microseconds",
-    )
-    yield _plain(records, "starts", ("wall", "cpu"), "Start, in seconds")
-    yield _plain(
-        records,
-        "memory",
-        ("before", "after"),
-        "Memory after 1,000 requests and after 10,000 more, in bytes",
-    )
-    yield _plain(records, "suites", ("wall", "cpu"), "The rendered suite, in seconds")
-    yield _plain(
-        records,
+    ),
+    ("starts", "wall cpu", "Start, in seconds"),
+    ("memory", "before after", "Memory after 1,000 requests and after 10,000 more, in bytes"),
+    ("suites", "wall cpu", "The rendered suite, in seconds"),
+    (
         "copier",
-        ("wall", "cpu", "git", "processes"),
+        "wall cpu git processes",
         "Copier on the command line, in seconds; git's part, and its processes",
-    )
+    ),
+)
 
 
-def _works(records: Sequence[Record]) -> list[str]:
-    return list(dict.fromkeys(each.work for each in records))
+def tables(records: Records) -> Iterator[Table]:
+    for part, base, title in OVER:
+        show = partial(_over, records, base=base)
+        yield title, *_side_by_side(records, part, 32, show)
+    for connections in (1, 32):
+        show = partial(_latency, records)
+        title = "PostgreSQL: p50 / p99 of a request, in milliseconds"
+        yield title, *_side_by_side(records, "postgresql", connections, show)
+    for part, measures, title in PLAIN:
+        yield title, *_plain(records, part, measures.split())
 
 
-def _over(records: Records, part: str, work: str, name: str, base: str) -> str:
-    record = records.find(part, work, name, 32)
-    if record is None:
+def _side_by_side(
+    records: Records, part: str, connections: int, show: Callable[[Key], str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a table with a row for each work and a column for each subject."""
+    own = [each for each in records.all if (each.part, each.connections) == (part, connections)]
+    names = [name for name in SUBJECTS if any(each.subject == name for each in own)]
+    head = [f"{connections} connections", *(SUBJECTS[name] for name in names)]
+    rows = [
+        [TITLES[work], *(show((part, work, name, connections)) for name in names)]
+        for work in dict.fromkeys(each.work for each in own)
+    ]
+    return head, rows
+
+
+def _over(records: Records, key: Key, base: str) -> str:
+    part, work, name, connections = key
+    if (record := records.find(*key)) is None:
         return ""
     absolute = f"{Figure.of(record.measures['cpu']).median:,.0f} us"
-    ratio = records.ratio("cpu", (part, work, name, 32), (part, work, base, 32))
+    ratio = records.ratio("cpu", key, (part, work, base, connections))
     if ratio is None or name == base:
         return absolute
     return f"**{ratio.median:.2f}** ({ratio.low:.2f} - {ratio.high:.2f}), {absolute}"
 
 
-def _latency(records: Records, work: str, name: str, connections: int) -> str:
-    record = records.find("postgresql", work, name, connections)
-    if record is None:
+def _latency(records: Records, key: Key) -> str:
+    if (record := records.find(*key)) is None:
         return ""
     p50, p99 = (Figure.of(record.measures[each]).median / 1000 for each in ("p50", "p99"))
     return f"{p50:.1f} / {p99:.1f}"
 
 
 def _plain(
-    records: Records, part: str, measures: Sequence[str], title: str
-) -> tuple[str, list[str], list[list[str]]]:
+    records: Records, part: str, measures: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a table with a row for each record."""
     rows = [
-        [each.work, SUBJECTS.get(each.subject, each.subject)]
-        + [
-            _number(Figure.of(each.measures[measure])) if measure in each.measures else ""
-            for measure in measures
+        [
+            SUBJECTS.get(each.work, each.work),
+            SUBJECTS.get(each.subject, each.subject),
+            *(_number(each.measures.get(measure)) for measure in measures),
         ]
         for each in records.all
         if each.part == part
     ]
-    return title, ["", "", *measures], rows
+    return ["", "", *measures], rows
 
 
-def _number(figure: Figure) -> str:
-    digits = 0 if figure.median >= 100 else 2
-    return f"{figure.median:,.{digits}f}"
+def _number(values: Sequence[float] | None) -> str:
+    if values is None:
+        return ""
+    median = Figure.of(values).median
+    return f"{median:,.0f}" if median >= 100 else f"{median:,.2f}"
 
 
 def plot(records: Records) -> str:
     """Return an SVG: requests a CPU-second on PostgreSQL, as a part of what the limit does."""
-    shown = [name for name in SUBJECTS if name != "bare"]
     groups = []
     for work in (works.PROFILE, works.PAGE, works.REGISTER, works.LIVEZ):
         bars = []
-        for name in shown:
+        for name in SUBJECTS:
             base = ("postgresql", work.name, "limit", 32)
             ratio = records.ratio("cpu", base, ("postgresql", work.name, name, 32))
             if ratio is not None:
                 bars.append((name, ratio.median))
         if bars:
             groups.append((work.title.replace("`", ""), bars))
-    return _PLOT.render(groups=groups, shown=shown)
+    return _PLOT.render(groups=groups)
 
 
 _ENVIRONMENT = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
@@ -189,15 +173,15 @@ Written by `nox -s bench`; [benchmarks/](..) is what it measures with. All subje
 one interpreter, each in a process of its own with one worker; a figure is the median over the rounds, a ratio the median of the ratios
 within a round, with the middle half in parentheses. CPU is the server's own, in user and system mode, without PostgreSQL's.
 
-{% for line in header %}
-- {{ line }}
+{% for name, value in header.items() %}
+- {{ name }}: {{ value }}
 {% endfor %}
 
 - *The limit*: Starlette and a bare asyncpg pool that check the same token and return the same bytes, with nothing around them.
 - *`depends`*, *`clean-ioc`*: services as they are rendered, with a cheap password hash and without mails.
 - *The usual way*: what tutorials show, with the same features: `def` providers, `lru_cache`, `BaseHTTPMiddleware` for request ids,
   headers and a line of log, an ORM session a request, a pool that pings.
-- *A peer*: `fastapi-template` 6.1.2, as it is rendered with users, SQLAlchemy and loguru; where it has no such route, the next thing that it has
+- *A peer*: `{{ peer }}`, as it is rendered with users, SQLAlchemy and loguru; where it has no such route, the next thing that it has
   (its list of rows asks for no token).
 
 ## Goals

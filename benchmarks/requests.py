@@ -5,13 +5,12 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import works
 from benchmarks.lab import LIFECYCLES, Lab, a_user
 from benchmarks.load import WrongAnswer
-from benchmarks.measure import Runner, loaded
+from benchmarks.measure import Effort, loaded
 from benchmarks.records import Record
 from benchmarks.subjects import HERE, Subject, has_peer, migrate, settings
 from benchmarks.works import Work
@@ -19,14 +18,6 @@ from tests.postgresql import execute
 from tests.projects import run
 
 CONNECTIONS = (1, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long is measured: rounds, and seconds of each subject in a round."""
-
-    rounds: int
-    seconds: float
 
 
 def on_postgresql(lab: Lab, effort: Effort) -> Iterator[Record]:
@@ -53,7 +44,7 @@ def on_postgresql(lab: Lab, effort: Effort) -> Iterator[Record]:
         print("  no peer: it wants Python 3.12")
     for work in every:
         for connections in CONNECTIONS:
-            yield from _measured("postgresql", work, runners[work], connections, effort)
+            yield from loaded("postgresql", work.name, runners[work], effort, connections)
         execute(url, "DELETE FROM users WHERE password_hash <> 'none'")
 
 
@@ -66,9 +57,9 @@ def on_sqlite(lab: Lab, effort: Effort) -> Iterator[Record]:
     user_id = _add_users(database, 1000)
     token = lab.token(projects["depends"], url, user_id)
     own = settings(url)
-    shapes = ("serving/shapes.py", str(database), str(user_id), str(effort.rounds))
-    python = str(projects["depends"] / ".venv/bin/python")
-    printed = run(projects["depends"], python, str(HERE / shapes[0]), *shapes[1:], settings=own)
+    arguments = (HERE / "serving/shapes.py", database, user_id, effort.rounds)
+    python = projects["depends"] / ".venv/bin/python"
+    printed = run(projects["depends"], *map(str, (python, *arguments)), settings=own)
     for name, times in json.loads(printed).items():
         yield Record("shapes", name, "depends", {"cpu": times})
     subjects = [lab.start(name, project, "rendered", **own) for name, project in projects.items()]
@@ -76,7 +67,7 @@ def on_sqlite(lab: Lab, effort: Effort) -> Iterator[Record]:
     for work in (works.PROFILE, works.REGISTER):
         runners = {subject.name: work.runner(subject, token) for subject in subjects}
         for connections in CONNECTIONS:
-            yield from _measured("sqlite", work, runners, connections, effort)
+            yield from loaded("sqlite", work.name, runners, effort, connections)
 
 
 def without_database(lab: Lab, effort: Effort) -> Iterator[Record]:
@@ -88,13 +79,13 @@ def without_database(lab: Lab, effort: Effort) -> Iterator[Record]:
     ]
     for work in (works.LIVEZ, works.SCOPED):
         runners = {subject.name: work.runner(subject, "") for subject in subjects}
-        yield from _measured("shell", work, runners, 32, effort)
+        yield from loaded("shell", work.name, runners, effort)
     url = lab.database("clients", users=1)
     usual = lab.start(
         "usual", lab.project("depends", database="postgresql"), "usual", **settings(url)
     )
     runners = {each.name: works.CLIENT.runner(each, "") for each in (*subjects[1:], usual)}
-    yield from _measured("shell", works.CLIENT, runners, 32, effort)
+    yield from loaded("shell", works.CLIENT.name, runners, effort)
 
 
 def from_cache(lab: Lab, effort: Effort) -> Iterator[Record]:
@@ -104,8 +95,7 @@ def from_cache(lab: Lab, effort: Effort) -> Iterator[Record]:
         subject = lab.start(f"{name}-cache", project, "rendered")
         cached = (works.COMPUTED, works.KEPT, works.NOT_MODIFIED)
         runners = {work.name: work.runner(subject, "") for work in cached}
-        for work, measures in loaded(runners, 32, effort.rounds, effort.seconds).items():
-            yield Record("cache", work, name, measures, 32)
+        yield from loaded("cache", name, runners, effort)
 
 
 def check(subjects: Sequence[Subject], same: Sequence[Work], token: str) -> None:
@@ -114,15 +104,6 @@ def check(subjects: Sequence[Subject], same: Sequence[Work], token: str) -> None
         answers = {subject.name: work.answer(subject, token) for subject in subjects}
         if len(set(answers.values())) > 1:
             raise WrongAnswer(f"{work.name}: {answers}")
-
-
-def _measured(
-    part: str, work: Work, runners: dict[str, Runner], connections: int, effort: Effort
-) -> Iterator[Record]:
-    print(f"  {part}: {work.name}, {connections} connections", flush=True)
-    measured = loaded(runners, connections, effort.rounds, effort.seconds)
-    for name, measures in measured.items():
-        yield Record(part, work.name, name, measures, connections)
 
 
 def _add_users(database: Path, number: int) -> uuid.UUID:

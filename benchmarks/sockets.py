@@ -14,17 +14,15 @@ from urllib.parse import urlsplit
 import uvloop
 
 from benchmarks.lab import LIFECYCLES, Lab
-from benchmarks.measure import Measures, interleaved
+from benchmarks.measure import Effort, interleaved
 from benchmarks.records import Record
-from benchmarks.requests import Effort
 from benchmarks.subjects import Subject
 
 PACE = 0.05
 """Seconds between messages: the room is busy, and everybody could keep up."""
 _NUMBER = re.compile(rb"#(\d+)#")
-_FILLING = (
-    "\N{MUSICAL SYMBOL G CLEF}" * 3900
-)  # 4 bytes each: 16 kB, more than buffers take for long
+_FILLING = "\N{MUSICAL SYMBOL G CLEF}" * 3900
+"""4 bytes each: 16 kB a message, more than buffers take for long."""
 _SETTINGS = {"WEBSOCKET_RATE": "1000000", "WEBSOCKET_BURST": "1000000"}
 
 
@@ -151,7 +149,7 @@ def _subjects(lab: Lab) -> list[Subject]:
         lab.start(name, lab.project(name, **answers), "rendered", **_SETTINGS)
         for name in LIFECYCLES
     ]
-    project = lab.project("depends", database="none", websockets="memory")
+    project = lab.project("depends", **answers)
     return [*subjects, lab.start("usual", project, "usual_sockets")]
 
 
@@ -171,6 +169,5 @@ def _filled(
         return uvloop.run(fill(subject, number, messages, stalled=stalled))
 
     samplers = {each.name: lambda each=each: sample(each) for each in subjects}
-    measured: dict[str, Measures] = interleaved(samplers, rounds)
-    for name, measures in measured.items():
+    for name, measures in interleaved(samplers, rounds).items():
         yield Record(part, work, name, measures)

@@ -11,9 +11,8 @@ import psutil
 
 from benchmarks.lab import LIFECYCLES, Lab, a_user
 from benchmarks.load import request
-from benchmarks.measure import Runner, Sampler, drive_number, interleaved
+from benchmarks.measure import Effort, Runner, Sampler, drive_number, interleaved
 from benchmarks.records import Record
-from benchmarks.requests import Effort
 from benchmarks.subjects import KEY, settings
 from tests.projects import VERSION, environment, git
 

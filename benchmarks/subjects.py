@@ -14,7 +14,7 @@ import httpx2
 import psutil
 
 from benchmarks import postgresql
-from tests.projects import environment, render, run
+from tests.projects import IDENTITY, environment, render, run
 from tests.servers import free_port
 
 HERE = Path(__file__).parent
@@ -52,13 +52,10 @@ def add_slice(folder: Path, lifecycle: str) -> None:
     """Put the slice for measurements into a rendered project."""
     own = folder / "app/bench"
     own.mkdir()
-    for name in ("__init__", "dependencies", "routes"):
+    for name in ("__init__", "routes"):
         shutil.copy(HERE / "slice" / f"{name}.py", own)
-    deep = f"deep_{lifecycle.replace('-', '_')}.py"
-    shutil.copy(HERE / "slice" / deep, own / "deep.py")
-    if lifecycle == "clean-ioc":
-        with (own / "dependencies.py").open("a") as wiring:
-            wiring.write("\n\nfrom app.bench.deep import register  # noqa: E402, F401\n")
+    wiring = f"{lifecycle.replace('-', '_')}.py"
+    shutil.copy(HERE / "slice" / wiring, own / "dependencies.py")
     slices = folder / "app/slices.py"
     source = slices.read_text()
     slices.write_text(source.replace("    # Yours:\n", '    # Yours:\n    "bench",\n'))
@@ -83,7 +80,7 @@ def started(
     python = project / ".venv/bin/python"
     with (project / f"{name}-{port}.log").open("wb") as log:
         process = psutil.Popen(
-            [python, *(str(part).replace("PORT", str(port)) for part in command)],
+            [python, *(str(port) if part == "PORT" else part for part in command)],
             cwd=project,
             env=environment(**{**settings, "PEER_APP_PORT": str(port)}),
             stdin=subprocess.DEVNULL,
@@ -136,12 +133,7 @@ def peer(folder: Path, server_url: str) -> tuple[Path, dict[str, str]]:
         *("uvx", "--quiet", "--from", PEER, "fastapi_template", "--quiet", "--name", "peer_app"),
         *("--api-type", "rest", "--db", "postgresql", "--orm", "sqlalchemy", "--ci", "none"),
         *(f"--{feature}" for feature in features),
-        settings={
-            "GIT_AUTHOR_NAME": "Tester",
-            "GIT_AUTHOR_EMAIL": "tester@example.com",
-            "GIT_COMMITTER_NAME": "Tester",
-            "GIT_COMMITTER_EMAIL": "tester@example.com",
-        },
+        settings=IDENTITY,  # it commits
     )
     project = folder / "peer_app"
     database = httpx2.URL(postgresql.new_database(server_url, "peer_app"))

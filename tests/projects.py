@@ -33,6 +33,16 @@ _SETTINGS = {
 }
 
 
+IDENTITY = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "Tester",
+    "GIT_AUTHOR_EMAIL": "tester@example.com",
+    "GIT_COMMITTER_NAME": "Tester",
+    "GIT_COMMITTER_EMAIL": "tester@example.com",
+}
+"""Who commits, instead of the tester."""
+
+
 def environment(**changes: str) -> dict[str, str]:
     """Return an environment for commands: that of a newcomer, with this interpreter."""
     kept = {
@@ -46,16 +56,9 @@ def environment(**changes: str) -> dict[str, str]:
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git without the tester's configuration; return what it prints."""
-    identity = {
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "Tester",
-        "GIT_AUTHOR_EMAIL": "tester@example.com",
-        "GIT_COMMITTER_NAME": "Tester",
-        "GIT_COMMITTER_EMAIL": "tester@example.com",
-    }
     command = ["git", *arguments]
     done = subprocess.run(
-        command, cwd=folder, env=environment(**identity), check=True, capture_output=True, text=True
+        command, cwd=folder, env=environment(**IDENTITY), check=True, capture_output=True, text=True
     )
     return done.stdout
 

@@ -6,11 +6,9 @@ python limit.py PORT
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -97,23 +95,6 @@ async def register(request: Request) -> Response:
     return JSONResponse({"email": new.email}, 201)
 
 
-async def compute(_: Request) -> Response:
-    until = time.thread_time() + 0.001
-    while time.thread_time() < until:
-        pass
-    return JSONResponse({"message": "computed"})
-
-
-KEPT = b'{"message":"computed"}'
-ETAG = f'"{blake2b(KEPT, digest_size=16).hexdigest()}"'
-
-
-async def kept(request: Request) -> Response:
-    if request.headers.get("if-none-match") == ETAG:
-        return Response(status_code=304, headers={"etag": ETAG})
-    return Response(KEPT, headers={"etag": ETAG}, media_type="application/json")
-
-
 async def stream(_: Request) -> Response:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(160):
@@ -129,8 +110,6 @@ app = Starlette(
         Route("/profile", profile),
         Route("/users", users),
         Route("/register", register, methods=["POST"]),
-        Route("/bench/computed", compute),
-        Route("/bench/kept", kept),
         Route("/bench/stream", stream),
     ],
 )

@@ -208,14 +208,6 @@ async def with_client(client: httpx2.AsyncClient = Depends(get_http_client)) -> 
     return {"closed": client.is_closed}
 
 
-@app.get("/bench/computed")
-async def computed() -> dict[str, str]:
-    until = time.thread_time() + 0.001
-    while time.thread_time() < until:
-        pass
-    return {"message": "computed"}
-
-
 async def generate_large_file() -> AsyncIterator[bytes]:
     for _ in range(160):
         yield bytes(65536)

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from app.bench.deep import LEVELS
-from app.bench.dependencies import HelloDep
+from app.bench.dependencies import LEVELS, HelloDep
 from app.wiring import HttpClientDep
 
 router = APIRouter(prefix="/bench")

@@ -1,4 +1,4 @@
-"""Dependencies that need each other, 12 deep, as classes that the container makes."""
+"""Under the container: an object of the request's, and classes that need each other, 12 deep."""
 
 from typing import Annotated, Any
 
@@ -6,6 +6,15 @@ from clean_ioc import Lifespan
 
 from app.graph import AppContainer
 from app.scopes import Resolve
+from app.settings import Settings
+
+
+class Hello:
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.environment
+
+
+HelloDep = Annotated[Hello, Resolve(Hello)]
 
 LEVELS: dict[int, Any] = {}
 CLASSES: list[Any] = []
@@ -29,5 +38,5 @@ for depth in range(1, 13):
 
 
 def register(container: AppContainer) -> None:
-    for each in CLASSES:
+    for each in (Hello, *CLASSES):
         container.register(each, lifespan=Lifespan.scoped)

@@ -1,8 +1,22 @@
-"""Dependencies that need each other, 12 deep, as plain `Depends` writes them."""
+"""Under plain `Depends`: an object of the request's, and dependencies that need each other, 12 deep."""
 
 from typing import Annotated, Any
 
 from fastapi import Depends
+
+from app.wiring import SettingsDep
+
+
+class Hello:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+async def get_hello(settings: SettingsDep) -> Hello:
+    return Hello(settings.environment)
+
+
+HelloDep = Annotated[Hello, Depends(get_hello)]
 
 LEVELS: dict[int, Any] = {}
 
