@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import greenlet_spawn
 
+from app.database.database import Database
 from app.database.errors import unavailable
 from app.database.session import Session
 
@@ -33,7 +35,7 @@ class Transaction:
         self._depth = 0
         self._failed = False
         self._task: asyncio.Task[Any] | None = None
-        self._begun: AbstractAsyncContextManager[AsyncConnection] | None = None
+        self._connection: Connection | None = None
         self._after_commit: list[AfterCommit] = []
 
     @property
@@ -57,14 +59,15 @@ class Transaction:
             raise RuntimeError("a transaction belongs to one task: open a scope for the other one")
         if self._depth == 0:
             self._task, self._failed = task, False  # claimed before the first await
-            begun = self._session.database.writing.begin()
+            database = self._session.database
             try:
                 with unavailable():
-                    self._session.connection = await begun.__aenter__()
+                    self._connection = await _begin(database)
             except BaseException:
                 self._task = None
                 raise
-            self._begun = begun
+            self._session.connection = AsyncConnection(database.writing, self._connection)
+            self._session.untouched = True
         self._depth += 1
         return self
 
@@ -93,15 +96,13 @@ class Transaction:
     async def _end(self, error: BaseException | None) -> None:
         """Commit and run what was put off, or roll back."""
         actions, self._after_commit = self._after_commit, []
-        begun, self._begun = self._begun, None
-        assert begun is not None, "set where the depth became 1"
+        connection, self._connection = self._connection, None
+        assert connection is not None, "set where the depth became 1"
         try:
             with unavailable():
-                if error is None:
-                    await begun.__aexit__(None, None, None)
-                else:
-                    await begun.__aexit__(type(error), error, error.__traceback__)
+                await greenlet_spawn(_commit if error is None else _roll_back, connection)
         finally:
+            await self._session.database.writing_gate.__aexit__()
             self._session.connection = None
             self._task = None
         for action in actions if error is None else ():
@@ -109,3 +110,37 @@ class Transaction:
                 await action()
             except Exception:
                 logger.exception("an action after commit failed")
+
+
+# What an `AsyncEngine.begin()` does in more steps, each in a greenlet of its own.
+
+
+async def _begin(database: Database) -> Connection:
+    await database.writing_gate.__aenter__()
+    try:
+        return await greenlet_spawn(_connect, database.writing.sync_engine)
+    except BaseException:
+        await database.writing_gate.__aexit__()
+        raise
+
+
+def _connect(engine: Engine) -> Connection:
+    connection = engine.connect()
+    try:
+        connection.begin()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _commit(connection: Connection) -> None:
+    transaction = connection.get_transaction()
+    assert transaction is not None, "only Transaction commits"
+    with connection, transaction:
+        pass  # commits; what cannot be committed is rolled back
+
+
+def _roll_back(connection: Connection) -> None:
+    with connection:
+        connection.rollback()

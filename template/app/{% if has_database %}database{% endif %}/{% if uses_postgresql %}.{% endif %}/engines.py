@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.database.gate import Gate
 from app.settings import Settings
 
 _MIGRATIONS = 7_305_817_640_912_311
@@ -29,7 +30,7 @@ def create_engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
         "pool_timeout": settings.database_pool_timeout,
         "pool_recycle": settings.database_pool_recycle,
     }
-    # A read that meets a lost connection is simply run again, see Session: no ping before each.
+    # What first meets a lost connection is run again, see Session: no ping before each, which is three round trips.
     reading = create_async_engine(
         settings.database_url,
         isolation_level="AUTOCOMMIT",
@@ -44,6 +45,13 @@ def create_engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
         **pool,
     )
     return reading, writing
+
+
+def create_gates(settings: Settings) -> tuple[Gate, Gate]:
+    """Return what lets in as many as the reading and the writing engine have connections."""
+    places = settings.database_pool_size + settings.database_max_overflow
+    timeout = settings.database_pool_timeout
+    return Gate(places, timeout), Gate(places, timeout)
 
 
 def create_migration_engine(settings: Settings) -> AsyncEngine:

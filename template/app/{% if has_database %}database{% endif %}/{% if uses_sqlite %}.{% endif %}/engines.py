@@ -21,7 +21,10 @@ from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.database.gate import Gate
 from app.settings import Settings
+
+_READERS = 5
 
 
 def create_engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
@@ -37,7 +40,7 @@ def create_engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
         url,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        pool_size=5,
+        pool_size=_READERS,
         max_overflow=0,
         **options,
     )
@@ -63,6 +66,11 @@ def create_engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return reading, writing
+
+
+def create_gates(settings: Settings) -> tuple[Gate, Gate]:
+    """Return what lets in as many as the reading and the writing engine have connections."""
+    return Gate(_READERS, settings.database_timeout), Gate(1, settings.database_timeout)
 
 
 def create_migration_engine(settings: Settings) -> AsyncEngine:

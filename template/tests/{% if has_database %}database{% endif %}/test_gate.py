@@ -1,0 +1,41 @@
+"""Who waits for a connection is let in before who comes later."""
+
+import asyncio
+
+import pytest
+
+from app.database.gate import Gate
+
+
+async def test_who_came_first_is_let_in_first() -> None:
+    gate = Gate(1, timeout=5)
+    entered: list[str] = []
+
+    async def enter(name: str) -> None:
+        async with gate:
+            entered.append(name)
+            await asyncio.sleep(0)
+
+    async with gate:
+        waiting = [asyncio.create_task(enter(f"waiting {number}")) for number in range(3)]
+        await asyncio.sleep(0)
+    await enter("newcomer")
+    await asyncio.gather(*waiting)
+    assert entered == ["waiting 0", "waiting 1", "waiting 2", "newcomer"]
+
+
+async def test_nobody_waits_for_ever_and_who_gives_up_takes_no_place() -> None:
+    gate = Gate(2, timeout=0.05)
+    async with gate, gate:
+        with pytest.raises(TimeoutError):
+            await gate.__aenter__()
+    async with gate, gate:
+        pass
+
+
+async def test_an_error_gives_the_place_back() -> None:
+    gate = Gate(1, timeout=0.05)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="inside"):
+            async with gate:
+                raise ValueError("inside")
