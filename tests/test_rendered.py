@@ -78,6 +78,7 @@ ALLOWED = [
     r"__pycache__|_cache/|use_cache|import cache\b|@cache\b|cache-control|no-store|lru_cache",
     r"type=cache,\S+|uv-cache|(?m:^ +cache:( \[\])?$)|UV_CACHE_DIR",  # of uv
     r"healthcheck|health-cmd",
+    r"add_api_websocket_route",  # app/web/routing.py includes any router
 ]
 
 
@@ -170,7 +171,7 @@ def for_variants(**answers: Any) -> pytest.MarkDecorator:
 
 ANSWERS = r"\.copier-answers\.yml|tests/test_answers\.py"
 MAY_DIFFER = re.compile(
-    r"app/(wiring|scopes|graph|providers)\.py"
+    r"app/(application|wiring|scopes|graph|providers)\.py"
     r"|app/\w+/dependencies\.py"
     r"|tests/lifecycle/test_(scopes|graph|providers)\.py"
     r"|app/examples/(routes|drafts|once_per_graph)\.py|tests/examples/test_once_per_graph\.py"

@@ -2,8 +2,8 @@
 
 import logging
 import re
+from secrets import token_hex
 from time import perf_counter
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,7 +20,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _WELL_FORMED.fullmatch(value):
             return str(value, "ascii")
-    return uuid4().hex
+    return token_hex(16)
 
 
 class RequestContext:

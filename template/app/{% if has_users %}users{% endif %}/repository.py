@@ -1,7 +1,6 @@
 """Users in the database. Statements are built once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +24,7 @@ class EmailTaken(Exception):
 
 
 def _user(row: Row[Any]) -> User:
-    return User(**row._mapping)
+    return User(**row._asdict())
 
 
 class UserRepository:
@@ -51,7 +50,9 @@ class UserRepository:
     async def add(self, user: User) -> None:
         """Raises EmailTaken; the transaction is then rolled back, as after any exception."""
         try:
-            await self.session.execute(_ADD, asdict(user))
+            await self.session.execute(
+                _ADD, {each.name: getattr(user, each.name) for each in users.c}
+            )
         except IntegrityError as error:
             raise EmailTaken(user.email) from error
 

@@ -5,7 +5,7 @@ of its own. Where there is no request (a job, a command, a WebSocket message), `
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -13,10 +13,13 @@ from clean_ioc import ChildScope, Container, Registrator, Resolver, ScopeCreator
 from clean_ioc import Scope as ContainerScope
 from fastapi import Depends
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
 
 T = TypeVar("T")
 Provider = Callable[..., Any]
 
+_OPENED = "app.opened_scopes"
 _OF_THE_SCOPE = (ScopeCreator, Resolver, Registrator, ContainerScope)
 
 
@@ -49,6 +52,10 @@ class LazyScope(ChildScope):
     def new_scope(self) -> ContainerScope:
         return LazyScope(self, self.connection)
 
+    async def close(self) -> None:
+        """Close what was made in it, the last first."""
+        await self.__aexit__()  # type: ignore[no-untyped-call]
+
 
 class Scope:
     """One unit of work: everything scoped is made at most once in it, and closed with it."""
@@ -67,8 +74,12 @@ class Scope:
 class RootScope:
     """The app's life: the container with its singletons, and the scopes opened from it."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(
+        self, container: Container, singletons: Mapping[type[Any], Any] | None = None
+    ) -> None:
         self.container = container
+        self.singletons = singletons or {}
+        """Those that are made, by their type: a request takes them from here."""
 
     @asynccontextmanager
     async def new_scope(self) -> AsyncIterator[Scope]:
@@ -85,9 +96,30 @@ async def get_root_scope(connection: HTTPConnection) -> RootScope:
 RootScopeDep = Annotated[RootScope, Depends(get_root_scope)]
 
 
-async def get_scope(root_scope: RootScopeDep, connection: HTTPConnection) -> AsyncIterator[Scope]:
-    async with LazyScope(root_scope.container, connection) as scope:
-        yield Scope(scope)
+class RequestScopes:
+    """Pure ASGI. Gives a request, or a WebSocket, a scope of its own when something is first resolved for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        # A list, which copies of the ASGI scope share.
+        opened: list[LazyScope] = []
+        scope[_OPENED] = opened
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            for each in opened:
+                await each.close()
+
+
+def get_scope(connection: HTTPConnection) -> Scope:
+    """Return the scope of a request, which is closed when the response and what runs behind it have ended."""
+    opened: list[LazyScope] = connection.scope[_OPENED]
+    if not opened:
+        root_scope: RootScope = connection.scope["state"]["root_scope"]
+        opened.append(LazyScope(root_scope.container, connection))
+    return Scope(opened[0])
 
 
 async def get_connection(scope: ContainerScope) -> HTTPConnection:
@@ -106,8 +138,11 @@ class Resolved:
     def __init__(self, wanted: type[Any]) -> None:
         self.wanted = wanted
 
-    async def __call__(self, scope: Annotated[Scope, Depends(get_scope)]) -> Any:
-        return await scope.resolve(self.wanted)
+    async def __call__(self, connection: HTTPConnection) -> Any:
+        root_scope: RootScope = connection.scope["state"]["root_scope"]
+        if self.wanted in root_scope.singletons:
+            return root_scope.singletons[self.wanted]
+        return await get_scope(connection).resolve(self.wanted)
 
 
 class Singleton(Resolved):

@@ -1,18 +1,23 @@
 """The container: what its graph check finds, and where its scopes reach."""
 
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from typing import Annotated
+
 import pytest
 from clean_ioc import Lifespan
 from clean_ioc import Scope as ContainerScope
-from fastapi import FastAPI, WebSocket
+from fastapi import BackgroundTasks, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from httpx2 import AsyncClient
 from starlette.requests import HTTPConnection
 
 from app.application import create_app
 from app.graph import AppContainer, GraphError, check
-from app.scopes import LazyScope, RootScope, RootScopeDep, get_connection
+from app.scopes import LazyScope, Resolve, RootScope, RootScopeDep, get_connection
 from app.settings import Settings
 from app.wiring import HttpClientDep
+from tests.helpers import open_client
 
 
 class Leaf: ...
@@ -133,6 +138,46 @@ async def test_a_scope_can_be_asked_for_itself(container: AppContainer) -> None:
             assert await inner.resolve_async(ContainerScope) is inner
     async with RootScope(container).new_scope() as scope:
         assert await scope.resolve(ContainerScope) is not own
+
+
+async def test_a_requests_scope_is_one_and_ends_behind_the_response(
+    container: AppContainer, settings: Settings
+) -> None:
+    """With what runs behind the response, also in an app that is mounted, and after an error."""
+    happened: list[str] = []
+
+    async def make_leaf() -> AsyncIterator[Leaf]:
+        happened.append("made")
+        yield Leaf()
+        happened.append("closed")
+
+    container.register(Leaf, factory=make_leaf, lifespan=Lifespan.scoped)
+    container.register(Branch, lifespan=Lifespan.scoped)
+    app, mounted = create_app(settings), FastAPI()
+
+    async def use(
+        leaf: Annotated[Leaf, Resolve(Leaf)],
+        branch: Annotated[Branch, Resolve(Branch)],
+        tasks: BackgroundTasks,
+    ) -> bool:
+        tasks.add_task(happened.append, "behind")
+        return branch.leaf is leaf
+
+    async def fail(leaf: Annotated[Leaf, Resolve(Leaf)]) -> None:
+        raise RuntimeError("later")
+
+    app.get("/use")(use)
+    app.get("/fail")(fail)
+    mounted.get("/use")(use)
+    app.mount("/mounted", mounted)
+    app.router.lifespan_context = lambda _: nullcontext({"root_scope": RootScope(container)})
+    async with open_client(app) as client:
+        for path in ("/use", "/mounted/use"):
+            assert (await client.get(path)).json() is True
+            assert happened == ["made", "behind", "closed"]
+            happened.clear()
+        assert (await client.get("/fail")).status_code == 500
+        assert happened == ["made", "closed"]
 
 
 def test_sockets_and_mounted_apps_reach_the_container(settings: Settings) -> None:

@@ -1,0 +1,90 @@
+"""Routes in one list answer as they did where they were included."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, WebSocket
+from fastapi.testclient import TestClient
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
+
+from app.web.routing import include
+
+
+def get_word() -> str:
+    return "word"
+
+
+def refuse() -> None:
+    raise HTTPException(418)
+
+
+Include = Callable[[FastAPI, APIRouter], None]
+
+
+def nested(include: Include) -> FastAPI:
+    """Return an app with routers in routers, and all that they hand down."""
+    inner = APIRouter(prefix="/inner", tags=["inner"], responses={404: {"description": "None"}})
+
+    @inner.get("/{number}", status_code=201, summary="A number", deprecated=True)
+    async def show(number: int, word: Annotated[str, Depends(get_word)]) -> dict[str, str | int]:
+        """Say it with a word."""
+        return {"number": number, "word": word}
+
+    @inner.websocket("/socket")
+    async def socket(websocket: WebSocket, word: Annotated[str, Depends(get_word)]) -> None:
+        await websocket.accept()
+        await websocket.send_text(word)
+        await websocket.close()
+
+    closed = APIRouter(dependencies=[Depends(refuse)])
+
+    @closed.get("/closed", include_in_schema=False)
+    async def never() -> None: ...
+
+    outer = APIRouter(prefix="/outer", tags=["outer"])
+    outer.include_router(inner)
+    outer.include_router(closed)
+    outer.get("/direct", response_model_exclude_none=True)(show)
+    mounted = APIRouter()
+    mounted.routes.append(Mount("/files", PlainTextResponse("a file")))
+    app = FastAPI(responses={"default": {"description": "Problem"}})
+    include(app, outer)
+    include(app, mounted)
+    return app
+
+
+def test_the_document_is_the_same() -> None:
+    as_fastapi_does = nested(lambda app, router: app.include_router(router))
+    assert nested(include).openapi() == as_fastapi_does.openapi()
+
+
+def test_what_routers_hand_down_holds() -> None:
+    app = nested(include)
+    client = TestClient(app)
+    answer = client.get("/outer/inner/7")
+    assert (answer.status_code, answer.json()) == (201, {"number": 7, "word": "word"})
+    assert client.get("/outer/inner/x").status_code == 422
+    assert client.post("/outer/inner/7").status_code == 405
+    assert client.get("/outer/closed").status_code == 418
+    assert client.get("/files/any").text == "a file"
+    with client.websocket_connect("/outer/inner/socket") as websocket:
+        assert websocket.receive_text() == "word"
+    app.dependency_overrides[get_word] = lambda: "another"
+    assert client.get("/outer/inner/7").json()["word"] == "another"
+    with client.websocket_connect("/outer/inner/socket") as websocket:
+        assert websocket.receive_text() == "another"
+
+
+def test_a_frontend_is_served(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>hello")
+    router = APIRouter()
+    router.frontend("/", directory=tmp_path)
+    app = FastAPI()
+    include(app, router)
+    assert TestClient(app).get("/").text == "<p>hello"
+
+
+def test_the_routes_of_the_service_are_in_its_own_list(app: FastAPI) -> None:
+    assert all(hasattr(route, "path") for route in app.routes)
