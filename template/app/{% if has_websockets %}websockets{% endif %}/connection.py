@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
+from typing import NamedTuple, Self
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -11,6 +12,18 @@ from app.websockets import codes
 
 _GONE = (WebSocketDisconnect, RuntimeError)
 """What sending raises to a client that has left, or that the server has closed for what it sent."""
+
+
+class Outgoing(NamedTuple):
+    """A message as it is sent, to one or to many: it is encoded once."""
+
+    text: str
+    size: int
+    """Bytes."""
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        return cls(text, len(text.encode()))
 
 
 class Connection:
@@ -22,7 +35,7 @@ class Connection:
         self.rooms: set[str] = set()
         self.close_code: int | None = None
         self._websocket = websocket
-        self._outbox: deque[str] = deque()
+        self._outbox: deque[Outgoing] = deque()
         self._size = 0
         self._max_messages = settings.websocket_outbox_messages
         self._max_size = settings.websocket_outbox_size
@@ -30,17 +43,17 @@ class Connection:
         self._wake = asyncio.Event()
         self._sending = False
 
-    def send(self, text: str) -> None:
+    def send(self, message: Outgoing) -> None:
         """Put a message into the outbox; one that is full while the client takes nothing closes the connection."""
         if self.close_code is not None:
             return
-        self._size += len(text.encode())
+        self._size += message.size
         full = len(self._outbox) >= self._max_messages or self._size > self._max_size
         # Before the writer has had its turn, a full outbox says that much was sent, not that the client is slow.
         if full and self._sending:
             self.close(codes.TRY_AGAIN_LATER)
             return
-        self._outbox.append(text)
+        self._outbox.append(message)
         self._wake.set()
 
     def close(self, code: int) -> None:
@@ -56,12 +69,12 @@ class Connection:
             await self._wake.wait()
             self._wake.clear()
             while self._outbox:
-                text = self._outbox.popleft()
-                self._size -= len(text.encode())
+                message = self._outbox.popleft()
+                self._size -= message.size
                 self._sending = True
                 try:
                     async with asyncio.timeout(self._send_timeout):
-                        await self._websocket.send_text(text)
+                        await self._websocket.send_text(message.text)
                 except TimeoutError:
                     self.close(codes.TRY_AGAIN_LATER)
                 except _GONE:

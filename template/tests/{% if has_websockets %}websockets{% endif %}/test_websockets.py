@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from app.overrides import override
 from app.settings import Settings
 from app.web.logs import configure_logging
-from app.websockets.connection import Connection
+from app.websockets.connection import Connection, Outgoing
 from app.websockets.manager import ConnectionManager
 from app.websockets.messages import Said
 from app.websockets.service import RoomService
@@ -301,13 +301,13 @@ async def test_the_outbox_is_bounded(settings: Settings, bound: dict[str, int]) 
     websocket.send_text.side_effect = hang
     connection = Connection(websocket, settings.model_copy(update=bound))
     writing = asyncio.create_task(connection.write())
-    connection.send("the one that is not taken")
+    connection.send(Outgoing.of("the one that is not taken"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     for _ in range(3):
-        connection.send("ü")
+        connection.send(Outgoing.of("ü"))
     assert connection.close_code is None
-    connection.send("ü")
+    connection.send(Outgoing.of("ü"))
     assert connection.close_code == 1013
     writing.cancel()
 
