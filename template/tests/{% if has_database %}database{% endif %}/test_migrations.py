@@ -19,9 +19,6 @@ from app.settings import Settings
 ROOT = Path(__file__).parents[2]
 
 
-pytestmark = pytest.mark.private_database
-
-
 def tables(settings: Settings) -> set[str]:
     async def inspected() -> set[str]:
         async with open_database(settings) as database, database.reading.connect() as connection:
@@ -44,6 +41,7 @@ def test_up_down_and_up_again(empty_settings: Settings) -> None:
     command.check(alembic_config(empty_settings))
 
 
+@pytest.mark.private_database
 def test_a_revision_that_is_gone_is_named(settings: Settings) -> None:
     async def pretend() -> None:
         async with open_database(settings) as database, database.writing.begin() as connection:
@@ -64,6 +62,7 @@ def copied_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.mark.private_database
 def test_own_revisions_stand_on_a_branch_of_their_own(
     settings: Settings, copied_root: Path, request: pytest.FixtureRequest
 ) -> None:
