@@ -48,8 +48,10 @@ def main() -> None:
                 lab.stack = of_part  # what a part has started does not run beside the next one
                 records += PARTS[name](lab, effort)
             print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
-    write(arguments.output / "results.json", header(effort.rounds, effort.seconds), records)
-    write_report(arguments.output)
+            # Here, so that a part that fails takes nothing of the others along.
+            head = header(effort.rounds, effort.seconds)
+            write(arguments.output / "results.json", head, records)
+            write_report(arguments.output)
     print((arguments.output / "README.md").read_text())
 
 

@@ -46,7 +46,7 @@ class Lab:
 
     def project(self, lifecycle: str, **answers: str) -> Path:
         """Return a rendered project with the slice for measurements in it."""
-        name = "-".join([lifecycle, *answers.values()])
+        name = "-".join([lifecycle, *(f"{key}-{value}" for key, value in answers.items())])
         if name not in self._projects:
             self._projects[name] = self.as_rendered(name, lifecycle=lifecycle, **answers)
             add_slice(self._projects[name], lifecycle)
