@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import growth, requests, sockets, starting
+from benchmarks import growth, profile, requests, sockets, starting
 from benchmarks.lab import Lab
 from benchmarks.measure import Effort
 from benchmarks.records import Record, header, write
@@ -14,6 +14,7 @@ from benchmarks.report import RESULTS, write_report
 
 PARTS = {
     "postgresql": requests.on_postgresql,
+    "profile": profile.layers,
     "sqlite": requests.on_sqlite,
     "shell": requests.without_database,
     "cache": requests.from_cache,

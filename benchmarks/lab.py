@@ -71,10 +71,10 @@ class Lab:
         return run(project, *command, settings=settings(url)).strip()
 
     def starting(
-        self, name: str, project: Path, script: str, **more: str
+        self, name: str, project: Path, script: str, *arguments: str | Path, **more: str
     ) -> AbstractContextManager[Subject]:
         """Run one of `serving/` in a project's environment, with settings as they are in the environment."""
-        command = (HERE / "serving" / f"{script}.py", "PORT")
+        command = (HERE / "serving" / f"{script}.py", *arguments, "PORT")
         return started(name, project, *command, settings={"SECRET_KEY": KEY, **more})
 
     def start(self, name: str, project: Path, script: str, **more: str) -> Subject:

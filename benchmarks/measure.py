@@ -48,25 +48,25 @@ def loaded(
     """Yield what a request took of CPU and of wall time, and its percentiles, in microseconds. Raises WrongAnswer."""
     print(f"  {part}: {work}, {connections} connections", flush=True)
     for runner in runners.values():
-        _load(runner, connections, min(effort.seconds, 0.3))  # warm
+        load(runner, connections, min(effort.seconds, 0.3))  # warm
     samplers = {
-        name: partial(_load, runner, connections, effort.seconds)
-        for name, runner in runners.items()
+        name: partial(load, runner, connections, effort.seconds) for name, runner in runners.items()
     }
     for name, measures in interleaved(samplers, effort.rounds).items():
         yield Record(part, work, name, measures, connections)
 
 
-def _load(runner: Runner, connections: int, seconds: float) -> dict[str, float]:
+def load(runner: Runner, connections: int, seconds: float) -> dict[str, float]:
+    """Return what a request took, in microseconds: its CPU, its share of the time, the percentiles."""
     before = runner.subject.cpu()
     loading = drive(runner.subject.url, runner.make_request, runner.status, connections, seconds)
-    load = uvloop.run(loading)
+    done = uvloop.run(loading)
     cpu = runner.subject.cpu() - before
-    number = len(load.latencies)
-    cuts = statistics.quantiles(load.latencies, n=100, method="inclusive")
+    number = len(done.latencies)
+    cuts = statistics.quantiles(done.latencies, n=100, method="inclusive")
     return {
         "cpu": cpu / number * 1e6,
-        "wall": load.seconds / number * 1e6,
+        "wall": done.seconds / number * 1e6,
         "p50": cuts[49] * 1e6,
         "p99": cuts[98] * 1e6,
     }

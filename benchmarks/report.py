@@ -91,6 +91,10 @@ def tables(records: Records) -> Iterator[Table]:
         show = partial(_latency, records)
         title = "PostgreSQL: p50 / p99 of a request, in milliseconds"
         yield title, *_side_by_side(records, "postgresql", connections, show)
+    yield (
+        "Where the CPU of a request on PostgreSQL goes, in microseconds, by samples",
+        *_layers(records),
+    )
     for part, measures, title in PLAIN:
         yield title, *_plain(records, part, measures.split())
 
@@ -118,6 +122,15 @@ def _over(records: Records, key: Key, base: str) -> str:
     if ratio is None or name == base:
         return absolute
     return f"**{ratio.median:.2f}** ({ratio.low:.2f} - {ratio.high:.2f}), {absolute}"
+
+
+def _layers(records: Records) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a table with a row for each layer."""
+    found = [each for each in records.all if each.part == "profile"]
+    layers = dict.fromkeys(layer for each in found for layer in each.measures)
+    head = ["", *(f"{SUBJECTS[each.subject]}, {each.work}" for each in found)]
+    rows = [[layer, *(_number(each.measures.get(layer)) for each in found)] for layer in layers]
+    return head, sorted(rows, key=lambda row: row[0])
 
 
 def _latency(records: Records, key: Key) -> str:
