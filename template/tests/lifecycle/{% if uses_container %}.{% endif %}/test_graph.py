@@ -140,6 +140,29 @@ async def test_a_scope_can_be_asked_for_itself(container: AppContainer) -> None:
         assert await scope.resolve(ContainerScope) is not own
 
 
+async def test_a_scope_may_have_registrations_of_its_own(container: AppContainer) -> None:
+    class OtherLeaf(Leaf): ...
+
+    class Decorated(Leaf):
+        def __init__(self, leaf: Leaf) -> None:
+            self.leaf = leaf
+
+    configured: list[str] = []
+    container.register(Leaf)
+    async with LazyScope(container) as scope, scope.new_scope() as inner:
+        scope.register(Leaf, OtherLeaf)
+        assert type(await scope.resolve_async(Leaf)) is OtherLeaf
+        assert type(await inner.resolve_async(Leaf)) is OtherLeaf
+        assert await inner.resolve_async(ContainerScope) is inner
+    async with LazyScope(container) as scope:
+        scope.pre_configure(Leaf, lambda: configured.append("once"))
+        scope.register_decorator(Leaf, Decorated)
+        assert type(await scope.resolve_async(Leaf)) is Decorated
+        assert configured == ["once"]
+    async with LazyScope(container) as scope:
+        assert type(await scope.resolve_async(Leaf)) is Leaf
+
+
 async def test_a_requests_scope_is_one_and_ends_behind_the_response(
     container: AppContainer, settings: Settings
 ) -> None:
