@@ -181,7 +181,7 @@ class _Exchange:
             recorder.answer = computed
             return computed
         response = found.response.having(("age", str(found.age)))
-        if found.takes_headers:
+        if found.takes_headers and dependencies:
             response = response.having(*dependencies)
             if not policy.lifetime(replace(response, headers=dependencies)):
                 response = response.with_one("cache-control", "no-store")  # a cookie, for instance
@@ -239,7 +239,7 @@ def _key(
     parts = [
         f"{route.__module__}.{route.__qualname__}",
         _schema_version(request.scope["route"]),
-        request.url.scheme,
+        request.scope.get("scheme"),
         request.headers.get("host"),
         request.scope["path"],
         # Of parameters with the same name the order counts.
