@@ -1,9 +1,10 @@
 """Who waits for a connection gets one in the order in which they came."""
 
 import asyncio
+from typing import Literal
 
 
-class Gate:
+class Gate(asyncio.Semaphore):
     """Lets in as many at a time as there are connections.
 
     In the pool's own queue newcomers pass those who wait: measured with 32 at once on 10 connections, that costs a third more CPU, and the
@@ -11,16 +12,12 @@ class Gate:
     """
 
     def __init__(self, places: int, timeout: float) -> None:
-        self._places = asyncio.Semaphore(places)
+        super().__init__(places)
         self._timeout = timeout
 
-    async def __aenter__(self) -> None:
+    async def acquire(self) -> Literal[True]:
         """Raises TimeoutError if there is no place in time."""
-        if not self._places.locked():
-            await self._places.acquire()
-            return
+        if not self.locked():
+            return await super().acquire()
         async with asyncio.timeout(self._timeout):
-            await self._places.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._places.release()
+            return await super().acquire()

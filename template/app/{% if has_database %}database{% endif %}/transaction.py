@@ -102,7 +102,7 @@ class Transaction:
             with unavailable():
                 await greenlet_spawn(_commit if error is None else _roll_back, connection)
         finally:
-            await self._session.database.writing_gate.__aexit__()
+            self._session.database.writing_gate.release()
             self._session.connection = None
             self._task = None
         for action in actions if error is None else ():
@@ -116,11 +116,11 @@ class Transaction:
 
 
 async def _begin(database: Database) -> Connection:
-    await database.writing_gate.__aenter__()
+    await database.writing_gate.acquire()
     try:
         return await greenlet_spawn(_connect, database.writing.sync_engine)
     except BaseException:
-        await database.writing_gate.__aexit__()
+        database.writing_gate.release()
         raise
 
 

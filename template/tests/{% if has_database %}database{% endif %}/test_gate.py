@@ -28,7 +28,7 @@ async def test_nobody_waits_for_ever_and_who_gives_up_takes_no_place() -> None:
     gate = Gate(2, timeout=0.05)
     async with gate, gate:
         with pytest.raises(TimeoutError):
-            await gate.__aenter__()
+            await gate.acquire()
     async with gate, gate:
         pass
 
