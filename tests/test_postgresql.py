@@ -313,17 +313,7 @@ def test_the_suite_runs_on_a_given_server_and_leaves_it_as_it_was(
     before = databases(server_url)
     run(
         project,
-        *(
-            "uv",
-            "run",
-            "--with",
-            "pytest-xdist",
-            "pytest",
-            "-n",
-            "2",
-            "tests/users",
-            "tests/database",
-        ),
+        *("uv", "run", "pytest", "-n", "2", "tests/users", "tests/database"),
         settings={"TEST_DATABASE_URL": mine},
     )
     assert databases(server_url) == before

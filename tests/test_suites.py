@@ -11,8 +11,10 @@ from tests.projects import run
 from tests.servers import start
 from tests.variants import Answers, all_variants, covering_set
 
-# Counting branches takes more than half as long again; every pair of answers is counted.
-COUNTED = covering_set(covering_set(all_variants()), 2)
+# Counting branches takes more than half as long again; every pair of answers is counted, the others of the covering set
+# run in two processes.
+COVERING = covering_set(all_variants())
+COUNTED = covering_set(COVERING, 2)
 
 
 def test_suite(installed: Rendered, suite_variant: Answers, tmp_path: Path) -> None:
@@ -20,11 +22,17 @@ def test_suite(installed: Rendered, suite_variant: Answers, tmp_path: Path) -> N
     output = run(
         project,
         *("uv", "run", "pytest", "-p", "no:cacheprovider"),
-        *(("--cov", "--cov-fail-under=90") if suite_variant in COUNTED else ()),
+        *_options(suite_variant),
         settings={"COVERAGE_FILE": str(tmp_path / "coverage")},
     )
     assert re.search(r"\d+ passed", output)
     assert not re.search(r"\d+ (skipped|xfailed|xpassed)", output)
+
+
+def _options(variant: Answers) -> tuple[str, ...]:
+    if variant in COUNTED:
+        return "--cov", "--cov-fail-under=90"
+    return ("-n", "2") if variant in COVERING else ()
 
 
 def test_service(
