@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=PARTS, help="only this one (repeatable)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="(default: %(default)s)")
     arguments = parser.parse_args()
-    effort = Effort(3, 0.3) if arguments.quick else Effort(9, 0.8)
+    effort = Effort(3, 0.3) if arguments.quick else Effort(15, 0.5)
     arguments.output.mkdir(parents=True, exist_ok=True)
 
     records: list[Record] = []
@@ -50,7 +50,7 @@ def main() -> None:
                 records += PARTS[name](lab, effort)
             print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
             # Here, so that a part that fails takes nothing of the others along.
-            head = header(effort.rounds, effort.seconds)
+            head = header(effort.rounds, effort.seconds) | lab.versions()
             write(arguments.output / "results.json", head, records)
             write_report(arguments.output)
     print((arguments.output / "README.md").read_text())

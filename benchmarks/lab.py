@@ -1,6 +1,8 @@
 """Projects, databases and running subjects, made when they are first asked for and gone at the end."""
 
+import tomllib
 from contextlib import AbstractContextManager, ExitStack
+from importlib.metadata import distributions
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +22,11 @@ from tests.postgresql import execute
 from tests.projects import run, snapshot
 
 LIFECYCLES = ("depends", "clean-ioc")
+PACKAGES = (
+    *("fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "sqlalchemy"),
+    *("asyncpg", "aiosqlite", "clean-ioc", "pyjwt"),
+)
+"""Whose versions matter to what is measured."""
 
 _USERS = """
 INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)
@@ -57,6 +64,24 @@ class Lab:
         print(f"  rendering {name}", flush=True)
         return rendered(self.template, self.root / name, **answers)
 
+    def versions(self) -> dict[str, str]:
+        """Return those of the template, of PostgreSQL, and of what the projects have installed."""
+        installed = {
+            each.name.lower().replace("_", "-"): each.version
+            for project in self._projects.values()
+            for each in distributions(
+                path=[str(each) for each in project.glob(".venv/lib/*/site-packages")]
+            )
+        }
+        template = tomllib.loads((self.template / "pyproject.toml").read_text())
+        return {
+            "template": template["project"]["version"],
+            "PostgreSQL": postgresql.fetch(self.server_url, "SHOW server_version"),
+            "packages": ", ".join(
+                f"{name} {installed[name]}" for name in PACKAGES if name in installed
+            ),
+        }
+
     def database(self, name: str, users: int) -> str:
         """Return the URL of a PostgreSQL database with some users, all of them admins."""
         url = postgresql.new_database(self.server_url, name)
@@ -77,9 +102,11 @@ class Lab:
         command = (HERE / "serving" / f"{script}.py", *arguments, "PORT")
         return started(name, project, *command, settings={"SECRET_KEY": KEY, **more})
 
-    def start(self, name: str, project: Path, script: str, **more: str) -> Subject:
+    def start(
+        self, name: str, project: Path, script: str, *arguments: str | Path, **more: str
+    ) -> Subject:
         """Do the same until the end."""
-        return self.stack.enter_context(self.starting(name, project, script, **more))
+        return self.stack.enter_context(self.starting(name, project, script, *arguments, **more))
 
     def start_peer(self) -> Subject:
         """Start the peer as its own command does."""

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -63,14 +64,20 @@ class Records:
 
 
 def header(rounds: int, seconds: float) -> dict[str, str]:
-    """Return what has to be known of the machine and of the versions."""
-    packages = ("copier", "uvloop", "asyncpg")
+    """Return what has to be known of the run and of the machine."""
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "machine": f"{platform.system()} {platform.machine()}, {psutil.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()}, {psutil.cpu_count()} cores",
         "rounds": f"{rounds} of {seconds:g} s for each subject, in turn",
-        **{package: version(package) for package in packages},
+        "copier": version("copier"),
     }
+
+
+def _processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    described = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", described.read_text()) if described.exists() else None
+    return found[1] if found else platform.processor() or "unknown"
 
 
 def write(path: Path, head: dict[str, str], records: Iterable[Record]) -> None:

@@ -33,11 +33,21 @@ def write_report(folder: Path) -> None:
     text = _TEXT.render(
         header=head,
         peer=PEER,
-        goals=[(goal.text, *goal.judged(records)) for goal in GOALS],
+        goals=_goals(records),
         tables=list(tables(records)),
     )
     (folder / "README.md").write_text(text)
     (folder / "plot.svg").write_text(plot(records))
+
+
+def _goals(records: Records) -> list[list[str]]:
+    """Return a row for each goal: its text, and what was measured of each lifecycle."""
+    texts = dict.fromkeys(goal.text for goals in GOALS.values() for goal in goals)
+    judged = {
+        name: {goal.text: " ".join(goal.judged(records)).strip() for goal in goals}
+        for name, goals in GOALS.items()
+    }
+    return [[text, *(each.get(text, "") for each in judged.values())] for text in texts]
 
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -91,10 +101,9 @@ def tables(records: Records) -> Iterator[Table]:
         show = partial(_latency, records)
         title = "PostgreSQL: p50 / p99 of a request, in milliseconds"
         yield title, *_side_by_side(records, "postgresql", connections, show)
-    yield (
-        "Where the CPU of a request on PostgreSQL goes, in microseconds, by samples",
-        *_layers(records),
-    )
+    for work in dict.fromkeys(each.work for each in records.all if each.part == "profile"):
+        title = f"PostgreSQL, {TITLES[work]}: where the CPU goes, in microseconds, by samples"
+        yield title, *_layers(records, work)
     for part, measures, title in PLAIN:
         yield title, *_plain(records, part, measures.split())
 
@@ -124,13 +133,14 @@ def _over(records: Records, key: Key, base: str) -> str:
     return f"**{ratio.median:.2f}** ({ratio.low:.2f} - {ratio.high:.2f}), {absolute}"
 
 
-def _layers(records: Records) -> tuple[list[str], list[list[str]]]:
+def _layers(records: Records, work: str) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of a table with a row for each layer."""
-    found = [each for each in records.all if each.part == "profile"]
-    layers = dict.fromkeys(layer for each in found for layer in each.measures)
-    head = ["", *(f"{SUBJECTS[each.subject]}, {each.work}" for each in found)]
-    rows = [[layer, *(_number(each.measures.get(layer)) for each in found)] for layer in layers]
-    return head, sorted(rows, key=lambda row: row[0])
+    found = [each for each in records.all if (each.part, each.work) == ("profile", work)]
+    head = ["", *(SUBJECTS[each.subject] for each in found)]
+    rows = [
+        [layer, *(_number(each.measures[layer]) for each in found)] for layer in found[0].measures
+    ]
+    return head, rows
 
 
 def _latency(records: Records, key: Key) -> str:
@@ -199,10 +209,10 @@ within a round, with the middle half in parentheses. CPU is the server's own, in
 
 ## Goals
 
-| goal | measured | |
+| goal | `depends` | `clean-ioc` |
 | --- | --- | --- |
-{% for text, value, met in goals %}
-| {{ text }} | {{ value }} | {{ met }} |
+{% for row in goals %}
+| {{ row | join(" | ") }} |
 {% endfor %}
 {% for title, head, rows in tables if rows %}
 

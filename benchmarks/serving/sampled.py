@@ -11,7 +11,6 @@ import re
 import runpy
 import signal
 import sys
-from collections import Counter
 from types import FrameType
 
 LAYERS = {
@@ -28,7 +27,7 @@ LAYERS = {
 
 script, target, port = sys.argv[1:]
 _layers: dict[str, str | None] = {}
-counts: Counter[str] = Counter()
+counts = dict.fromkeys(LAYERS, 0)
 
 
 def layer_of(path: str) -> str | None:
@@ -46,13 +45,17 @@ def sample(_: int, frame: FrameType | None) -> None:
         frame = frame.f_back
 
 
+def begin(*_: object) -> None:
+    counts.update(dict.fromkeys(LAYERS, 0))
+
+
 def write(*_: object) -> None:
     with open(f"{target}.part", "w") as file:
         json.dump(counts, file)
     os.rename(f"{target}.part", target)
 
 
-signal.signal(signal.SIGUSR2, lambda *_: counts.clear())
+signal.signal(signal.SIGUSR2, begin)
 signal.signal(signal.SIGUSR1, write)
 signal.signal(signal.SIGPROF, sample)
 signal.setitimer(signal.ITIMER_PROF, 0.001, 0.001)
