@@ -134,8 +134,8 @@ class RequestScopes:
         try:
             await self.app(scope, receive, send)
         finally:
-            for each in opened:
-                await each.close()
+            while opened:  # emptied: each refers to its connection, and that to this list
+                await opened.pop().close()
 
 
 def get_scope(connection: HTTPConnection) -> Scope:

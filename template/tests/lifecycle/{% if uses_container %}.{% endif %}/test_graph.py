@@ -1,8 +1,10 @@
 """The container: what its graph check finds, and where its scopes reach."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from typing import Annotated
+from weakref import ref
 
 import pytest
 from clean_ioc import Lifespan
@@ -201,6 +203,28 @@ async def test_a_requests_scope_is_one_and_ends_behind_the_response(
             happened.clear()
         assert (await client.get("/fail")).status_code == 500
         assert happened == ["made", "closed"]
+
+
+async def test_what_a_request_made_goes_with_it(
+    container: AppContainer, settings: Settings
+) -> None:
+    """Nothing is left for the garbage collector, which would come later and find thousands."""
+    made: list[ref[Leaf]] = []
+    container.register(Leaf, lifespan=Lifespan.scoped)
+    app = create_app(settings)
+
+    @app.get("/use")
+    async def use(leaf: Annotated[Leaf, Resolve(Leaf)]) -> None:
+        made.append(ref(leaf))
+
+    app.router.lifespan_context = lambda _: nullcontext({"root_scope": RootScope(container)})
+    async with open_client(app) as client:
+        gc.disable()
+        try:
+            assert (await client.get("/use")).status_code == 200
+            assert made[0]() is None
+        finally:
+            gc.enable()
 
 
 def test_sockets_and_mounted_apps_reach_the_container(settings: Settings) -> None:
