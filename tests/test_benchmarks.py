@@ -1,15 +1,17 @@
 """The benchmarks measure what they say, and refuse what is not the work."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from benchmarks.goals import Goal
 from benchmarks.load import WrongAnswer, drive, request
 from benchmarks.records import Record, Records
-from benchmarks.report import plot, tables
+from benchmarks.report import RESULTS, plot, tables, write_report
 
 Answer = Callable[[int], bytes]
 
@@ -107,3 +109,12 @@ def test_what_was_measured_is_shown() -> None:
     (row,) = shown["PostgreSQL: CPU of the server for a request, over the limit's"]
     assert row[1:] == ["100 us", "**2.50** (2.50 - 2.50), 250 us"]
     assert ">0.40</text>" in plot(records)
+
+
+def test_the_published_report_is_that_of_the_published_figures(tmp_path: Path) -> None:
+    shutil.copy(RESULTS / "results.json", tmp_path)
+    write_report(tmp_path)
+    for name in ("README.md", "plot.svg"):
+        assert (RESULTS / name).read_text() == (tmp_path / name).read_text(), (
+            "run python -m benchmarks.report"
+        )
