@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,10 +21,14 @@ PASSWORD = "correct horse battery"
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of the loopback that nobody listens on.
+
+    It is none of those that a kernel gives to who asks for any: other servers of this run would get it meanwhile.
+    """
+    while True:
+        port = secrets.choice(range(10_000, 32_000))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 # anyio, where a read from a UNIX socket is cancelled in the moment in which there is something to read: nothing is lost.
