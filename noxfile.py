@@ -57,6 +57,6 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a rendered service costs, beside the limit, the usual way and a peer; `-- --quick` in a few minutes."""
+    """What a rendered service costs, beside the limit, the usual way and a peer; `-- --quick` in ten minutes."""
     session.install(*TESTS)
     session.run("python", "-m", "benchmarks", *session.posargs)

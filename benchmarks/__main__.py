@@ -32,7 +32,7 @@ PARTS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three short rounds, in a few minutes")
+    parser.add_argument("--quick", action="store_true", help="three short rounds, in ten minutes")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this one (repeatable)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="(default: %(default)s)")
     arguments = parser.parse_args()
