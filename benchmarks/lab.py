@@ -4,6 +4,7 @@ import tomllib
 from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from benchmarks import postgresql
@@ -59,7 +60,7 @@ class Lab:
             add_slice(self._projects[name], lifecycle)
         return self._projects[name]
 
-    def as_rendered(self, name: str, **answers: str) -> Path:
+    def as_rendered(self, name: str, **answers: Any) -> Path:
         """Return a rendered project as it is."""
         print(f"  rendering {name}", flush=True)
         return rendered(self.template, self.root / name, **answers)

@@ -1,6 +1,7 @@
 """A client that keeps some connections busy, each with one request at a time (a closed loop)."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,33 @@ class WrongAnswer(Exception):
 
 @dataclass(slots=True)
 class Load:
-    """What was done: `seconds` of wall time, and each request's own."""
+    """What was done: how many requests in how many seconds, and the seconds of each from when all connections were served.
 
-    seconds: float = 0
+    A server accepts one connection each time around its loop: the last of them wait several turns for their
+    first answer, which says nothing of the time that a request takes.
+    """
+
+    connections: int
+    seconds: float
+    """At least, once all connections are served; in the end, of wall time."""
+    requests: int = 0
     latencies: list[float] = field(default_factory=list)
+    unserved: int = field(init=False)
+    measured_from: float = math.inf
+    deadline: float = math.inf
+
+    def __post_init__(self) -> None:
+        self.unserved = self.connections
+
+    def served(self, begun: float, *, first: bool) -> None:
+        """Count an answer to what was asked at `begun`, the first of its connection or not."""
+        now = time.perf_counter()
+        self.requests += 1
+        if begun >= self.measured_from:
+            self.latencies.append(now - begun)
+        self.unserved -= first
+        if first and not self.unserved:
+            self.measured_from, self.deadline = now, now + self.seconds
 
 
 def request(
@@ -45,15 +69,14 @@ async def drive(
 ) -> Load:
     """Send requests for some seconds. Raises WrongAnswer for one that is not answered with `status`."""
     host, _, port = urlsplit(url).netloc.partition(":")
-    load = Load()
+    load = Load(connections, seconds)
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
     begun = time.perf_counter()
-    deadline = begun + seconds
     running = [connections]
 
     def connection() -> _Connection:
-        return _Connection(make_request, status, load, deadline, running, ended)
+        return _Connection(make_request, status, load, running, ended)
 
     transports = []
     try:
@@ -77,14 +100,13 @@ class _Connection(asyncio.Protocol):
         make_request: RequestMaker,
         status: int,
         load: Load,
-        deadline: float,
         running: list[int],
         ended: asyncio.Future[None],
     ) -> None:
         self.make_request = make_request
         self.status = b"http/1.1 %d " % status
         self.load = load
-        self.deadline = deadline
+        self.first = True
         self.running = running
         self.ended = ended
         self.head = b""
@@ -97,7 +119,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self) -> None:
         self.begun = time.perf_counter()
-        if self.begun > self.deadline:
+        if self.begun > self.load.deadline:
             self.transport.close()
             return
         self.head = b""
@@ -128,7 +150,8 @@ class _Connection(asyncio.Protocol):
             if self.missing < 0:
                 self.fail(b"more bytes than were announced")
                 return
-        self.load.latencies.append(time.perf_counter() - self.begun)
+        self.load.served(self.begun, first=self.first)
+        self.first = False
         self.send()
 
     def fail(self, answer: bytes) -> None:
@@ -137,7 +160,7 @@ class _Connection(asyncio.Protocol):
         self.transport.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
-        if time.perf_counter() < self.deadline:
+        if time.perf_counter() < self.load.deadline:
             self.fail(b"the connection was closed before the end")
         self.running[0] -= 1
         if not self.running[0] and not self.ended.done():

@@ -57,16 +57,16 @@ def loaded(
 
 
 def load(runner: Runner, connections: int, seconds: float) -> dict[str, float]:
-    """Return what a request took, in microseconds: its CPU, its share of the time, the percentiles."""
+    """Return requests a CPU-second, and in microseconds a request's CPU, its share of the time, the percentiles."""
     before = runner.subject.cpu()
     loading = drive(runner.subject.url, runner.make_request, runner.status, connections, seconds)
     done = uvloop.run(loading)
     cpu = runner.subject.cpu() - before
-    number = len(done.latencies)
     cuts = statistics.quantiles(done.latencies, n=100, method="inclusive")
     return {
-        "cpu": cpu / number * 1e6,
-        "wall": done.seconds / number * 1e6,
+        "rate": done.requests / cpu,
+        "cpu": cpu / done.requests * 1e6,
+        "wall": done.seconds / done.requests * 1e6,
         "p50": cuts[49] * 1e6,
         "p99": cuts[98] * 1e6,
     }
@@ -77,4 +77,4 @@ def drive_number(runner: Runner, number: int) -> None:
     sent = 0
     while sent < number:
         loading = drive(runner.subject.url, runner.make_request, runner.status, 8, 0.2)
-        sent += len(uvloop.run(loading).latencies)
+        sent += uvloop.run(loading).requests

@@ -55,9 +55,9 @@ class Records:
         return None
 
     def ratio(self, measure: str, over: tuple[Any, ...], under: tuple[Any, ...]) -> Figure | None:
-        """Return the ratio of two records, of each round by itself; both as `find` takes them."""
+        """Return the ratio of two records, of each round by itself; both as `find` takes them. None if one is missing."""
         above, below = self.find(*over), self.find(*under)
-        if above is None or below is None:
+        if above is None or below is None or measure not in below.measures:
             return None
         values = zip(above.measures[measure], below.measures[measure], strict=True)
         return Figure.of([a / b for a, b in values])

@@ -4,14 +4,14 @@ python -m benchmarks.report [FOLDER]
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
 from benchmarks import works
-from benchmarks.goals import GOALS, Key
+from benchmarks.goals import GOALS
 from benchmarks.records import Figure, Records, read
 from benchmarks.subjects import PEER
 
@@ -24,6 +24,13 @@ SUBJECTS = {
     "clean-ioc": "`clean-ioc`",
     "usual": "the usual way",
     "peer": "a peer",
+    "computed": "computed",
+    "kept": "from the cache",
+    "304": "not modified",
+    "1000": "1,000 rows",
+    "1000000": "1,000,000 rows",
+    "libraries": "importing FastAPI and SQLAlchemy",
+    "imports": "importing the service",
 }
 
 
@@ -53,124 +60,151 @@ def _goals(records: Records) -> list[list[str]]:
 Table = tuple[str, list[str], list[list[str]]]
 """A title, a head, and rows."""
 
-OVER = (
-    ("postgresql", "limit", "PostgreSQL: CPU of the server for a request, over the limit's"),
-    ("sqlite", "usual", "SQLite: CPU of the server for a request, over the usual way's"),
-    ("shell", "bare", "Without a database: CPU of the server for a request, over bare FastAPI's"),
-)
-PLAIN = (
-    (
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the run: what is shown of it, over which subject."""
+
+    part: str
+    title: str
+    base: str
+    measures: str = "cpu wall p50 p99"
+    connections: int = 32
+    scale: float = 1
+    """Microseconds in what its times are recorded in."""
+
+
+REQUESTS = "rate cpu wall p50 p99"
+SECTIONS = (
+    Section("postgresql", "PostgreSQL, 32 connections", "limit", REQUESTS),
+    Section("postgresql", "PostgreSQL, 1 connection", "limit", REQUESTS, connections=1),
+    Section("sqlite", "SQLite, 32 connections", "usual", REQUESTS),
+    Section("sqlite", "SQLite, 1 connection", "usual", REQUESTS, connections=1),
+    Section(
         "shapes",
-        "cpu",
-        "The shapes that data access could have, on SQLite, in process, in microseconds",
+        "The shapes that data access could have, on SQLite, in process",
+        "as rendered",
+        "cpu wall",
+        0,
     ),
-    ("cache", "cpu p50 p99", "A route that costs 1 ms, in microseconds"),
-    (
+    Section("shell", "Without a database, 32 connections", "bare", REQUESTS),
+    Section("cache", "A route that costs 1 ms, 32 connections", "computed", REQUESTS),
+    Section(
         "broadcast",
-        "cpu p50 p99 delivered",
-        "A message to 500 sockets, 20 a second: microseconds a delivery",
+        "A message to 500 sockets, 20 a second: a delivery",
+        *("usual", "cpu p50 p99 delivered", 0),
     ),
-    (
+    Section(
         "sockets",
+        "From 10 to 2,000 sockets: a delivery, and the memory of a socket",
+        "usual",
         "cpu p50 p99 memory",
-        "From 10 to 2,000 sockets: microseconds a delivery, bytes a socket",
+        0,
     ),
-    ("routes", "cpu p50", "The last of many routes, in microseconds"),
-    ("dependencies", "cpu p50", "Dependencies that need each other, in microseconds"),
-    (
-        "rows",
-        "cpu wall p50",
-        "A page from the middle of 1,000 and of 1,000,000 rows, in microseconds",
+    Section("routes", "The last of many routes, 32 connections", "bare"),
+    Section("dependencies", "Dependencies that need each other, 32 connections", "depends"),
+    Section(
+        "rows", "A page from the middle of 1,000 and of 1,000,000 rows, 32 connections", "1000"
     ),
-    ("starts", "wall cpu", "Start, in seconds"),
-    ("memory", "before after", "Memory after 1,000 requests and after 10,000 more, in bytes"),
-    ("suites", "wall cpu", "The rendered suite, in seconds"),
-    (
+    Section("starts", "Start", "libraries", "wall cpu", 0, 1e6),
+    Section("memory", "Memory", "after 1,000 requests", "memory", 0),
+    Section("suites", "The rendered suite, `-n 2`", "depends", "wall cpu", 0, 1e6),
+    Section(
         "copier",
+        "Copier on the command line; git's part of it, and its processes",
+        "start",
         "wall cpu git processes",
-        "Copier on the command line, in seconds; git's part, and its processes",
+        0,
+        1e6,
     ),
 )
+MEASURES = {
+    "rate": "requests a CPU-second",
+    "cpu": "CPU",
+    "wall": "wall",
+    "p50": "p50",
+    "p99": "p99",
+    "git": "git",
+    "memory": "memory",
+    "delivered": "delivered",
+    "processes": "processes",
+}
+TIMES = {"cpu", "wall", "p50", "p99", "git"}
 
 
 def tables(records: Records) -> Iterator[Table]:
-    for part, base, title in OVER:
-        show = partial(_over, records, base=base)
-        yield title, *_side_by_side(records, part, 32, show)
-    for connections in (1, 32):
-        show = partial(_latency, records)
-        title = "PostgreSQL: p50 / p99 of a request, in milliseconds"
-        yield title, *_side_by_side(records, "postgresql", connections, show)
-    for work in dict.fromkeys(each.work for each in records.all if each.part == "profile"):
-        title = f"PostgreSQL, {TITLES[work]}: where the CPU goes, in microseconds, by samples"
-        yield title, *_layers(records, work)
-    for part, measures, title in PLAIN:
-        yield title, *_plain(records, part, measures.split())
+    for section in SECTIONS:
+        yield section.title, *_compared(records, section)
+        if section.part == "postgresql" and section.connections == 32:
+            for work in dict.fromkeys(each.work for each in records.all if each.part == "profile"):
+                title = f"PostgreSQL, {TITLES[work]}: where the CPU goes, by samples, as a part of the subject's own"
+                yield title, *_layers(records, work)
 
 
-def _side_by_side(
-    records: Records, part: str, connections: int, show: Callable[[Key], str]
-) -> tuple[list[str], list[list[str]]]:
-    """Return the head and the rows of a table with a row for each work and a column for each subject."""
-    own = [each for each in records.all if (each.part, each.connections) == (part, connections)]
-    names = [name for name in SUBJECTS if any(each.subject == name for each in own)]
-    head = [f"{connections} connections", *(SUBJECTS[name] for name in names)]
-    rows = [
-        [TITLES[work], *(show((part, work, name, connections)) for name in names)]
-        for work in dict.fromkeys(each.work for each in own)
+def _compared(records: Records, section: Section) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows: for each work a row for each measure, with a column for each subject."""
+    own = [
+        each
+        for each in records.all
+        if (each.part, each.connections) == (section.part, section.connections)
     ]
-    return head, rows
+    names = sorted({each.subject: None for each in own}, key=lambda name: name != section.base)
+    rows = []
+    for work in dict.fromkeys(each.work for each in own):
+        title = TITLES.get(work, SUBJECTS.get(work, work))
+        for measure in section.measures.split():
+            cells = [_cell(records, section, work, name, measure) for name in names]
+            rows.append([title, MEASURES[measure], *cells])
+            title = ""
+    return ["", "", *(SUBJECTS.get(name, name) for name in names)], rows
 
 
-def _over(records: Records, key: Key, base: str) -> str:
-    part, work, name, connections = key
-    if (record := records.find(*key)) is None:
+def _cell(records: Records, section: Section, work: str, name: str, measure: str) -> str:
+    """Return the median; beside another than the base its ratio first."""
+    key = (section.part, work, name, section.connections)
+    record = records.find(*key)
+    if record is None or measure not in record.measures:
         return ""
-    absolute = f"{Figure.of(record.measures['cpu']).median:,.0f} us"
-    ratio = records.ratio("cpu", key, (part, work, base, connections))
-    if ratio is None or name == base:
+    absolute = _shown(Figure.of(record.measures[measure]).median, measure, section.scale)
+    ratio = records.ratio(measure, key, (section.part, work, section.base, section.connections))
+    if ratio is None or name == section.base:
         return absolute
-    return f"**{ratio.median:.2f}** ({ratio.low:.2f} - {ratio.high:.2f}), {absolute}"
+    return f"{_with_spread(ratio)}, {absolute}"
+
+
+def _with_spread(ratio: Figure) -> str:
+    return f"**{ratio.median:.2f}** ({ratio.low:.2f} - {ratio.high:.2f})"
+
+
+def _shown(value: float, measure: str, scale: float) -> str:
+    if measure == "memory":
+        return f"{value / 1e6:,.1f} MB" if value >= 1e6 else f"{value / 1e3:,.1f} kB"
+    if measure not in TIMES:
+        return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+    microseconds = value * scale
+    if microseconds < 10_000:
+        return f"{microseconds:,.0f} us"
+    return f"{microseconds / 1e3:,.0f} ms" if microseconds < 1e6 else f"{microseconds / 1e6:.2f} s"
 
 
 def _layers(records: Records, work: str) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of a table with a row for each layer."""
     found = [each for each in records.all if (each.part, each.work) == ("profile", work)]
-    head = ["", *(SUBJECTS[each.subject] for each in found)]
-    rows = [
-        [layer, *(_number(each.measures[layer]) for each in found)] for layer in found[0].measures
+    totals = [
+        [sum(layers) for layers in zip(*each.measures.values(), strict=True)] for each in found
     ]
-    return head, rows
-
-
-def _latency(records: Records, key: Key) -> str:
-    if (record := records.find(*key)) is None:
-        return ""
-    p50, p99 = (Figure.of(record.measures[each]).median / 1000 for each in ("p50", "p99"))
-    return f"{p50:.1f} / {p99:.1f}"
-
-
-def _plain(
-    records: Records, part: str, measures: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
-    """Return the head and the rows of a table with a row for each record."""
-    rows = [
-        [
-            SUBJECTS.get(each.work, each.work),
-            SUBJECTS.get(each.subject, each.subject),
-            *(_number(each.measures.get(measure)) for measure in measures),
-        ]
-        for each in records.all
-        if each.part == part
-    ]
-    return ["", "", *measures], rows
-
-
-def _number(values: Sequence[float] | None) -> str:
-    if values is None:
-        return ""
-    median = Figure.of(values).median
-    return f"{median:,.0f}" if median >= 100 else f"{median:,.2f}"
+    rows = []
+    for layer in found[0].measures:
+        cells = []
+        for each, total in zip(found, totals, strict=True):
+            values = each.measures[layer]
+            if not any(values):
+                cells.append("")
+                continue
+            part = Figure.of([a / b for a, b in zip(values, total, strict=True)])
+            cells.append(f"{_with_spread(part)}, {Figure.of(values).median:,.0f} us")
+        rows.append([layer, *cells])
+    return ["", *(SUBJECTS[each.subject] for each in found)], rows
 
 
 def plot(records: Records) -> str:
@@ -193,8 +227,9 @@ _TEXT = _ENVIRONMENT.from_string("""\
 # What a rendered service costs
 
 Written by `nox -s bench`; [benchmarks/](..) is what it measures with. All subjects of a table answer in turn in one run, on
-one interpreter, each in a process of its own with one worker; a figure is the median over the rounds, a ratio the median of the ratios
-within a round, with the middle half in parentheses. CPU is the server's own, in user and system mode, without PostgreSQL's.
+one interpreter, each in a process of its own with one worker. The first column of figures has medians over the rounds; each other has the
+ratio to it (the median of the ratios within a round, with the middle half in parentheses), and its own median. CPU is the server's own, in user
+and system mode, without PostgreSQL's; wall is the time that a request takes of the whole run.
 
 {% for name, value in header.items() %}
 - {{ name }}: {{ value }}

@@ -60,8 +60,8 @@ def on_sqlite(lab: Lab, effort: Effort) -> Iterator[Record]:
     arguments = (HERE / "serving/shapes.py", database, user_id, effort.rounds)
     python = projects["depends"] / ".venv/bin/python"
     printed = run(projects["depends"], *map(str, (python, *arguments)), settings=own)
-    for name, times in json.loads(printed).items():
-        yield Record("shapes", name, "depends", {"cpu": times})
+    for work_name, subject_name, measures in json.loads(printed):
+        yield Record("shapes", work_name, subject_name, measures)
     subjects = [lab.start(name, project, "rendered", **own) for name, project in projects.items()]
     subjects.append(lab.start("usual", projects["depends"], "usual", **own))
     for work in (works.PROFILE, works.REGISTER):

@@ -9,6 +9,8 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvloop
@@ -128,46 +130,43 @@ async def fill(subject: Subject, number: int, messages: int, *, stalled: bool) -
 
 def broadcast(lab: Lab, effort: Effort) -> Iterator[Record]:
     """500 sockets, all well; then one of them takes nothing."""
-    subjects = _subjects(lab)
     rounds = max(1, effort.rounds // 3)
     for work, stalled in (("500 sockets", False), ("500 sockets, one stalled", True)):
-        yield from _filled(subjects, work, 500, rounds, stalled=stalled)
+        yield from _filled(lab, "broadcast", work, rounds, 500, messages=300, stalled=stalled)
 
 
 def growth(lab: Lab, effort: Effort) -> Iterator[Record]:
     """From 10 sockets to 2,000."""
-    subjects = _subjects(lab)
+    rounds = max(1, effort.rounds // 5)
     for number in (10, 100, 500, 1000, 2000):
-        yield from _filled(subjects, f"{number} sockets", number, 1, part="sockets")
-
-
-def _subjects(lab: Lab) -> list[Subject]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
-    answers = {"database": "none", "websockets": "memory"}
-    subjects = [
-        lab.start(name, lab.project(name, **answers), "rendered", **_SETTINGS)
-        for name in LIFECYCLES
-    ]
-    project = lab.project("depends", **answers)
-    return [*subjects, lab.start("usual", project, "usual_sockets")]
+        yield from _filled(lab, "sockets", f"{number} sockets", rounds, number, messages=60)
 
 
 def _filled(
-    subjects: list[Subject],
+    lab: Lab,
+    part: str,
     work: str,
-    number: int,
     rounds: int,
+    number: int,
     *,
+    messages: int,
     stalled: bool = False,
-    part: str = "broadcast",
 ) -> Iterator[Record]:
     print(f"  {part}: {work}", flush=True)
-    messages = 300 if number == 500 else 60
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    answers = {"database": "none", "websockets": "memory"}
+    projects = {name: lab.project(name, **answers) for name in LIFECYCLES}
 
-    def sample(subject: Subject) -> dict[str, float]:
-        return uvloop.run(fill(subject, number, messages, stalled=stalled))
+    def sample(name: str, project: Path, script: str) -> dict[str, float]:
+        # A new process each time: memory that was freed is used again, and would be counted as none.
+        with lab.starting(name, project, script, **_SETTINGS) as subject:
+            uvloop.run(fill(subject, 2, 10, stalled=False))  # warm
+            return uvloop.run(fill(subject, number, messages, stalled=stalled))
 
-    samplers = {each.name: lambda each=each: sample(each) for each in subjects}
+    samplers = {
+        **{name: partial(sample, name, project, "rendered") for name, project in projects.items()},
+        "usual": partial(sample, "usual", projects["depends"], "usual_sockets"),
+    }
     for name, measures in interleaved(samplers, rounds).items():
         yield Record(part, work, name, measures)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -33,6 +34,10 @@ class Subject:
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used, in user and system mode."""
+        if (
+            sys.platform == "linux"
+        ):  # in nanoseconds, by clock_getcpuclockid(3); else by ticks of 10 ms
+            return time.clock_gettime(~self.process.pid << 3 | 2)
         used = self.process.cpu_times()
         return float(used.user + used.system)
 
@@ -41,7 +46,7 @@ class Subject:
         return int(self.process.memory_info().rss)
 
 
-def rendered(template: Path, folder: Path, **answers: str) -> Path:
+def rendered(template: Path, folder: Path, **answers: Any) -> Path:
     """Return a rendered project in an environment of its own."""
     render(template, folder, **answers)
     run(folder, "uv", "sync", "--quiet")

@@ -45,7 +45,8 @@ def load(answer: Answer, status: int = 200) -> int:
             written = request(url, "/", headers={"Accept": "*/*"})
             done = await drive(url, lambda: written, status, connections=2, seconds=0.1)
         assert all(0 < each < 1 for each in done.latencies)
-        return len(done.latencies)
+        assert 0 < len(done.latencies) < done.requests
+        return done.requests
 
     return asyncio.run(run())
 
@@ -99,16 +100,27 @@ def test_a_goal_is_judged_by_ratios_within_a_round() -> None:
     assert Goal("", "cpu", own, ("part", "work", "nobody", 32)).judged(records)[1] == "not measured"
 
 
-def test_what_was_measured_is_shown() -> None:
-    measures = {name: [100.0] for name in ("cpu", "wall", "p50", "p99")}
+def test_what_was_measured_is_shown_as_a_ratio() -> None:
     records = Records(
-        Record("postgresql", "profile", name, {**measures, "cpu": [cpu]}, 32)
-        for name, cpu in (("limit", 100.0), ("depends", 250.0))
+        Record("postgresql", "profile", name, {"cpu": cpu, "p99": [25_000.0]}, 32)
+        for name, cpu in (("depends", [250.0, 1000.0]), ("limit", [100.0, 400.0]))
     )
-    shown = {title: rows for title, _, rows in tables(records) if rows}
-    (row,) = shown["PostgreSQL: CPU of the server for a request, over the limit's"]
-    assert row[1:] == ["100 us", "**2.50** (2.50 - 2.50), 250 us"]
+    rows = {title: rows for title, _, rows in tables(records)}["PostgreSQL, 32 connections"]
+    shown = {row[1]: row[2:] for row in rows}
+    assert shown["CPU"] == ["250 us", "**2.50** (2.50 - 2.50), 625 us"]
+    assert shown["p99"] == ["25 ms", "**1.00** (1.00 - 1.00), 25 ms"]
     assert ">0.40</text>" in plot(records)
+
+
+def test_layers_are_parts_of_their_own_subject() -> None:
+    layers = {"asyncpg": [30.0, 60.0], "logging": [10.0, 20.0], "Clean IoC": [0.0, 0.0]}
+    records = Records([Record("profile", "profile", "depends", layers, 32)])
+    (rows,) = (rows for title, _, rows in tables(records) if "where the CPU goes" in title)
+    assert rows == [
+        ["asyncpg", "**0.75** (0.75 - 0.75), 45 us"],
+        ["logging", "**0.25** (0.25 - 0.25), 15 us"],
+        ["Clean IoC", ""],
+    ]
 
 
 def test_the_published_report_is_that_of_the_published_figures(tmp_path: Path) -> None:
