@@ -14,7 +14,7 @@ from benchmarks.lab import LIFECYCLES, Lab, a_user
 from benchmarks.load import request
 from benchmarks.measure import Effort, Runner, Sampler, drive_number, interleaved
 from benchmarks.records import Record
-from benchmarks.subjects import KEY, settings
+from benchmarks.subjects import KEY, settings, started
 from tests.projects import VERSION, environment, git
 
 LIBRARIES = "import fastapi, sqlalchemy.ext.asyncio"
@@ -38,7 +38,8 @@ def starts(lab: Lab, effort: Effort) -> Iterator[Record]:
 
     def answer(project: Path) -> dict[str, float]:
         begun = time.perf_counter()
-        with lab.starting("start", project, "rendered", **settings(url)) as subject:
+        command = ("-m", "app", "serve", "--port", "PORT")
+        with started("start", project, *command, settings=settings(url)) as subject:
             return {"wall": time.perf_counter() - begun, "cpu": subject.cpu()}
 
     samplers = {
