@@ -10,7 +10,5 @@ settings = Settings()
 configure_logging(settings)
 app = create_app(settings)
 
-# What is loaded by now stays for good: without it, each look for garbage is shorter, and fewer are needed.
-gc.collect()
+# What is loaded by now stays for good: without it, each look for garbage is shorter.
 gc.freeze()
-gc.set_threshold(10_000, 20, 50)

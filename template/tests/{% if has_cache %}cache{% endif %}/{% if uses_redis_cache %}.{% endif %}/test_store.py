@@ -47,7 +47,8 @@ async def test_nonsense_on_the_wire_is_an_outage(settings: Settings, said: str) 
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    liar = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0"})
+    own = {"redis_url": f"redis://127.0.0.1:{port}/0", "cache_timeout": 0.25}
+    liar = settings.model_copy(update=own)
     async with server, open_store(liar) as store:
         with pytest.raises(StoreUnavailable):
             await store.read(["a", "b"])
