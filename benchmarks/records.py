@@ -81,8 +81,9 @@ def _processor() -> str:
 
 
 def write(path: Path, head: dict[str, str], records: Iterable[Record]) -> None:
-    content = {"header": head, "records": [asdict(record) for record in records]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    """Write a record a line."""
+    lines = ",\n".join(json.dumps(asdict(record)) for record in records)
+    path.write_text(f'{{"header": {json.dumps(head, indent=1)},\n"records": [\n{lines}\n]}}\n')
 
 
 def read(path: Path) -> tuple[dict[str, str], Records]:
