@@ -63,11 +63,10 @@ def main() -> None:
             records = [each for each in records if each.part not in parts] + found
             # Here, so that a part that fails takes nothing of the others along.
             own = header(effort.rounds, effort.seconds) | lab.versions()
-            head = (
-                head | {f"{name}, again": f"{own['rounds']}, template {own['template']}"}
-                if again
-                else own
-            )
+            if again:
+                head[f"{name}, again"] = f"{own['rounds']}, template {own['template']}"
+            else:
+                head = own
             write(arguments.output / "results.json", head, records)
             write_report(arguments.output)
     print((arguments.output / "README.md").read_text())

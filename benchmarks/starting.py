@@ -73,6 +73,8 @@ def memory(lab: Lab, effort: Effort) -> Iterator[Record]:
 def suites(lab: Lab, effort: Effort) -> Iterator[Record]:
     """The suite of a rendered project in two processes: of the smallest, with a database, with everything."""
     for work, answers in SUITES.items():
+        if "jobs" in answers and effort.rounds < 5:
+            continue  # minutes: not in a quick run
         samplers: dict[str, Sampler] = {}
         for lifecycle in LIFECYCLES:
             name = f"suite of {lifecycle}, {work}"
@@ -80,7 +82,7 @@ def suites(lab: Lab, effort: Effort) -> Iterator[Record]:
             command = ("uv", "run", "pytest", "-q", "-n", "2")
             _command(project, *command)  # warm: compiled modules, and the server's files
             samplers[lifecycle] = partial(_command, project, *command)
-        for name, measures in interleaved(samplers, max(1, effort.rounds // 3)).items():
+        for name, measures in interleaved(samplers, max(1, effort.rounds // 5)).items():
             yield Record("suites", work, name, measures)
 
 

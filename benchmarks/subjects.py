@@ -34,9 +34,7 @@ class Subject:
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used, in user and system mode."""
-        if (
-            sys.platform == "linux"
-        ):  # in nanoseconds, by clock_getcpuclockid(3); else by ticks of 10 ms
+        if sys.platform == "linux":  # by clock_getcpuclockid(3): psutil has ticks of 10 ms
             return time.clock_gettime(~self.process.pid << 3 | 2)
         used = self.process.cpu_times()
         return float(used.user + used.system)
