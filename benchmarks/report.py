@@ -229,7 +229,7 @@ _TEXT = _ENVIRONMENT.from_string("""\
 Written by `nox -s bench`; [benchmarks/](..) is what it measures with. All subjects of a table answer in turn in one run, on
 one interpreter, each in a process of its own with one worker. The first column of figures has medians over the rounds; each other has the
 ratio to it (the median of the ratios within a round, with the middle half in parentheses), and its own median. CPU is the server's own, in user
-and system mode, without PostgreSQL's; wall is the time that a request takes of the whole run.
+and system mode, without PostgreSQL's; wall is the time that a request takes of the whole run. Sockets, memory and suites have fewer rounds than the rest.
 
 {% for name, value in header.items() %}
 - {{ name }}: {{ value }}
