@@ -24,7 +24,6 @@ SUBJECTS = {
     "clean-ioc": "`clean-ioc`",
     "usual": "the usual way",
     "peer": "a peer",
-    "computed": "computed",
     "kept": "from the cache",
     "304": "not modified",
     "1000": "1,000 rows",
@@ -88,11 +87,16 @@ SECTIONS = (
         0,
     ),
     Section("shell", "Without a database, 32 connections", "bare", REQUESTS),
+    Section(
+        "clients", "Without a database, and given an HTTP client, 32 connections", "usual", REQUESTS
+    ),
     Section("cache", "A route that costs 1 ms, 32 connections", "computed", REQUESTS),
     Section(
         "broadcast",
         "A message to 500 sockets, 20 a second: a delivery",
-        *("usual", "cpu p50 p99 delivered", 0),
+        "usual",
+        "cpu p50 p99 delivered",
+        0,
     ),
     Section(
         "sockets",

@@ -85,7 +85,7 @@ def without_database(lab: Lab, effort: Effort) -> Iterator[Record]:
         "usual", lab.project("depends", database="postgresql"), "usual", **settings(url)
     )
     runners = {each.name: works.CLIENT.runner(each, "") for each in (*subjects[1:], usual)}
-    yield from loaded("shell", works.CLIENT.name, runners, effort)
+    yield from loaded("clients", works.CLIENT.name, runners, effort)
 
 
 def from_cache(lab: Lab, effort: Effort) -> Iterator[Record]:
