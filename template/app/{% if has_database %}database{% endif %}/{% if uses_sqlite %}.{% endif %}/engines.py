@@ -5,6 +5,9 @@ updates or fail with "database is locked". `BEGIN IMMEDIATE` loses none, but mak
 reads have an engine of their own, without transactions.
 """
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from sqlite3 import (
     SQLITE_BUSY,
@@ -17,9 +20,11 @@ from sqlite3 import (
 )
 from typing import Any
 
-from sqlalchemy import event, make_url
+from sqlalchemy import Dialect, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_, greenlet_spawn
 
 from app.database.gate import Gate
 from app.settings import Settings
@@ -46,6 +51,13 @@ def create_engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
     )
     # SQLite has one writer at a time: here they queue in order, instead of polling for the lock.
     writing = create_async_engine(url, pool_size=1, max_overflow=0, **options)
+
+    @event.listens_for(reading.sync_engine, "do_connect")
+    @event.listens_for(writing.sync_engine, "do_connect")
+    def connect(
+        dialect: Dialect, _: object, arguments: Sequence[Any], options: Mapping[str, Any]
+    ) -> DBAPIConnection:
+        return await_(_connect(dialect, arguments, options))
 
     @event.listens_for(reading.sync_engine, "connect")
     def prepare_reading(connection: Connection, _: object) -> None:
@@ -85,6 +97,31 @@ def create_migration_engine(settings: Settings) -> AsyncEngine:
         _execute(connection, "PRAGMA foreign_keys = OFF")
 
     return engine
+
+
+async def _connect(
+    dialect: Dialect, arguments: Sequence[Any], options: Mapping[str, Any]
+) -> DBAPIConnection:
+    """Open a connection. If the caller is cancelled meanwhile, wait until it is open, and close it.
+
+    aiosqlite forgets a connection whose opening is cancelled: its file would stay open (omnilib/aiosqlite#259).
+    """
+    opening = asyncio.create_task(greenlet_spawn(dialect.connect, *arguments, **options))
+    try:
+        await asyncio.wait([opening])
+    except asyncio.CancelledError:
+        await _finish(opening)
+        if not opening.cancelled() and opening.exception() is None:
+            await _finish(asyncio.create_task(greenlet_spawn(opening.result().close)))
+        raise
+    return opening.result()
+
+
+async def _finish(task: asyncio.Task[Any]) -> None:
+    """Wait for a task, however often the caller is cancelled. It must not take long."""
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
 
 
 def _execute(connection: Connection, *statements: str) -> None:

@@ -1,5 +1,10 @@
 """What makes SQLite lose no update."""
 
+import asyncio
+import sqlite3
+from threading import Event
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -33,6 +38,34 @@ async def test_a_transaction_holds_the_lock_from_its_first_moment(settings: Sett
             async with other.begin():
                 pass
     await other.dispose()
+
+
+@pytest.mark.parametrize("name", ["reading", "writing"])
+async def test_a_caller_cancelled_while_connecting_leaves_nothing_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    opening, may_open = Event(), Event()
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def connect_slowly(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        opening.set()
+        may_open.wait()
+        opened.append(connect(*arguments, **options))
+        return opened[0]
+
+    monkeypatch.setattr(sqlite3, "connect", connect_slowly)
+    async with open_database(settings) as database:
+        task = asyncio.create_task(pragma(getattr(database, name), "user_version"))
+        await asyncio.to_thread(opening.wait)
+        for _ in range(3):  # as anyio's scopes do: again and again
+            task.cancel()
+            await asyncio.sleep(0)
+        may_open.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        opened[0].execute("SELECT 1")
 
 
 async def test_an_error_does_not_show_its_parameters(settings: Settings) -> None:
