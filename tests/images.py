@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.projects import environment
 
-BASE = "python:3.13-slim-trixie"
+BASE = re.compile(r"python:3\.\d+-slim-trixie")
 """An image with nothing but Python."""
 UV = "ghcr.io/astral-sh/uv:"
 
@@ -121,7 +121,7 @@ def build(context: Path, folder: Path) -> Image:
             if name:
                 image.root = image.root.rename(folder / name)
             base, _, name = rest.partition(" AS ")
-            _known(base == BASE or base.startswith(UV), line)
+            _known(bool(BASE.fullmatch(base)) or base.startswith(UV), line)
             image = stages[name] = Image(folder / "image", context)
             image.root.mkdir(parents=True)
             if base.startswith(UV):

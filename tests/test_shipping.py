@@ -84,7 +84,7 @@ def check_schema(folder: Path, name: str, those: list[Path], *options: str) -> N
 
 
 def test_pins_are_alike() -> None:
-    """Actions by their hash; uv and Python in the same version wherever they are named."""
+    """Actions by their hash; uv in the same version wherever it is named, Python as `copier.yml` says."""
     texts = [
         path.read_text()
         for folder in (ROOT / "template", ROOT / ".github")
@@ -103,8 +103,7 @@ def test_pins_are_alike() -> None:
     assert len(set(re.findall(r"(?:astral-sh/uv:|  version: )(\d+\.\d+\.\d+)", everything))) == 1
     ours = (ROOT / ".github/workflows/ci.yml").read_text()  # it runs on several
     rendered = [text for text in texts if text != ours]
-    named = re.findall(r"python(?:-version: \"|:)?(3\.\d+)", "\n".join(rendered))
-    assert len(set(named)) == 1
+    assert not re.findall(r"\b3\.\d+\b", "\n".join(rendered))
     for text in rendered:
         assert text.count("setup-uv@") == text.count("python-version:")
 
