@@ -1,10 +1,12 @@
 """What a newcomer does in the first minutes, by the commands that are printed."""
 
+import os
 import re
 import shutil
 import signal
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +20,9 @@ from tests.conftest import Rendered, ServiceSettings, as_parameter
 from tests.projects import environment, git, render, run
 from tests.servers import PASSWORD, start
 from tests.test_questions import copy
-from tests.variants import ROOT, Answers, all_variants, covering_set, focused
+from tests.variants import ROOT, Answers, all_variants, covering_set, focused, questions
 
+OLDEST: str = yaml.safe_load(questions()["pythons"]["default"])[0]
 KEY = "a key for tests that guards nothing at all"
 
 
@@ -67,6 +70,56 @@ def test_the_printed_commands_work(template: Path, tmp_path: Path) -> None:
     with start(tmp_path, *shell) as service:
         assert httpx2.get(f"{service.url}/readyz", timeout=30).status_code == 200
         service.stop()
+
+
+def too_old() -> list[str]:
+    """Return the newest Python that is not supported, if the machine has it."""
+    name = f"python3.{int(OLDEST.rpartition('.')[2]) - 1}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    found = [shutil.which(name), *pyenv.glob(f"versions/*/bin/{name}")]
+    return [
+        str(each)
+        for each in found
+        if each
+        and subprocess.run([each, "-c", ""], capture_output=True, check=False).returncode == 0
+    ][:1]
+
+
+@pytest.mark.parametrize(
+    "variant", [as_parameter(each) for each in covering_set(all_variants(), 1)], indirect=True
+)
+def test_a_python_that_is_too_old_is_named_in_one_line(
+    rendered: Rendered, variant: Answers
+) -> None:
+    """Before anything is imported that it may not have; by this Python, which says that it is older, and a real one."""
+    major, minor = map(int, OLDEST.split("."))
+    pretend = f"import runpy, sys; sys.version_info = ({major}, {minor - 1}, 0, 'final', 0); "
+    run_file, run_app = "runpy.run_path('dev.py', None, '__main__')", "runpy.run_module('app')"
+    commands = [
+        *((sys.executable, "-c", pretend + each) for each in (run_file, run_app)),
+        *((python, *how) for python in too_old() for how in (("dev.py",), ("-m", "app"))),
+    ]
+    for command in commands:
+        with pytest.raises(AssertionError, match="exited 1") as raised:
+            run(rendered(**variant), *command)
+        _, said = str(raised.value).split(" exited 1:\n")
+        assert re.fullmatch(rf"This service needs Python {re.escape(OLDEST)} or newer.*\n", said)
+
+
+@pytest.mark.parametrize("variant", [as_parameter(focused()[0])], indirect=True)
+def test_uv_names_the_oldest_python(rendered: Rendered, variant: Answers, tmp_path: Path) -> None:
+    """In one line, before it installs anything. Tried with this Python, and a project that needs the next."""
+    project = tmp_path / "project"
+    shutil.copytree(rendered(**variant), project)
+    declared = (project / "pyproject.toml").read_text()
+    assert f'requires-python = ">={OLDEST}"' in declared
+    next_one = f">=3.{sys.version_info.minor + 1}"
+    (project / "pyproject.toml").write_text(declared.replace(f">={OLDEST}", next_one))
+    with pytest.raises(AssertionError, match="exited 2") as raised:
+        run(project, "uv", "run", "dev.py")
+    _, said = str(raised.value).split(" exited 2:\n")
+    assert re.match(rf"error: .*Python.* `{re.escape(next_one)}`", said.splitlines()[-1])
+    assert not (project / ".venv").exists()
 
 
 USERS = [
