@@ -32,7 +32,7 @@ Shipped = Callable[[str], list[Path]]
 @pytest.fixture
 def shipped(rendered: Rendered, request: pytest.FixtureRequest, tmp_path: Path) -> Shipped:
     """Return projects in which a file, or a folder, is different from that in all others."""
-    every = all_variants()[::16] if request.config.getoption("quick") else all_variants()
+    every = all_variants()[::17] if request.config.getoption("quick") else all_variants()
 
     def get(name: str) -> list[Path]:
         found: dict[bytes, Path] = {}
