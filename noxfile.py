@@ -39,8 +39,14 @@ def quick(session: nox.Session) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """The suite of every variant."""
+    """The suite of every variant; `-- --python 3.13` on that Python alone."""
     pytest(session, "--matrix", "tests/test_suites.py")
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Suites with every pair of answers, on the newest Python that is here and on pre-releases of what they need."""
+    pytest(session, "--newest", "tests/test_suites.py")
 
 
 @nox.session

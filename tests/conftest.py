@@ -5,7 +5,9 @@ import hashlib
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ from copier._main import Worker
 from plumbum import local
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
-from tests import postgresql
-from tests.projects import git, remembering, render, run, snapshot
+from tests import interpreters, postgresql
+from tests.interpreters import Interpreter, code_name
+from tests.projects import git, remembering, render, run, snapshot, using
 from tests.updates import released
 from tests.valkey import Valkey, load, running
 from tests.variants import (
@@ -36,6 +40,8 @@ from tests.variants import (
     with_answer,
 )
 
+NEWEST = {"UV_PRERELEASE": "allow"}
+"""What `--newest` adds to the environment of commands."""
 collect_ignore = ["history"]
 """What the owner of a rendered project writes: its tests are run there."""
 
@@ -54,6 +60,51 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-table", action="store_true", help="write docs/updates.md anew")
     parser.addoption("--quick", action="store_true", help="run one variant of each test only")
     parser.addoption("--shard", type=_shard, default=(1, 1), help="of all variants: a part, as 2/5")
+    parser.addoption("--python", action="append", default=[], help="run on this one alone, as 3.13")
+    parser.addoption("--newest", action="store_true", help="on the newest Python, on pre-releases")
+
+
+PYTHONS: list[Interpreter] = []
+"""Those that this run is spread over."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the interpreters, before test ids name them. Processes of a run must agree: one finds them for all."""
+    if hasattr(config, "workerinput"):
+        PYTHONS[:] = interpreters.from_json(config.workerinput["pythons"])
+        return
+    asked, newest = config.getoption("python"), config.getoption("newest")
+    try:
+        PYTHONS[:] = interpreters.choose(interpreters.find(), asked, newest=newest)
+    except interpreters.UnusablePythons as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    node.workerinput["pythons"] = interpreters.to_json(PYTHONS)
+
+
+def pytest_report_header() -> list[str]:
+    found = ", ".join(f"{each.name} ({each.executable})" for each in PYTHONS)
+    missing = ", ".join(interpreters.unproved(PYTHONS))
+    return [f"Pythons: {found}", *([f"Pythons that are left out: {missing}"] if missing else [])]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say on which Pythons suites ran, and on which they did not."""
+    ran = Counter(
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in report.user_properties
+        if report.when == "call" and name == "suite ran on"
+    )
+    if not ran:
+        return
+    terminalreporter.section("Pythons")
+    terminalreporter.line(interpreters.summary(ran))
+    if unproved := interpreters.unproved(each for each in PYTHONS if each.name in ran):
+        terminalreporter.line(f"NOT PROVED on Python {', '.join(unproved)}", red=True, bold=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -67,14 +118,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     asked = metafunc.config.getoption
     part = slice(asked("shard")[0] - 1, None, asked("shard")[1])
     every = all_variants()[part]
+    suites = 2 if asked("newest") else 3
     chosen: dict[str, Callable[[], list[Answers]]] = {
         "variant": all_variants,
-        "suite_variant": lambda: every if asked("matrix") else of_strength(3),
+        "suite_variant": lambda: every if asked("matrix") else of_strength(suites),
         "paired_variant": lambda: every if asked("matrix") or asked("switches") else of_strength(2),
     }
+    as_ = as_parameter if "installed" in metafunc.fixturenames else as_rendered
     for name in chosen.keys() & open_names:
         those = of_strength(1) if asked("quick") else chosen[name]()
-        metafunc.parametrize(name, [as_parameter(each) for each in those], indirect=True)
+        metafunc.parametrize(name, [as_(each) for each in those], indirect=True)
     if "pair" in open_names:
         switched = pairs()[part] if asked("switches") else covering_pairs()
         switched = switched[:5] if asked("quick") else switched
@@ -126,8 +179,24 @@ def _over(variants: Sequence[Answers]) -> pytest.MarkDecorator:
 
 
 def as_parameter(variant: Answers) -> Any:
-    """Return a test parameter that is named after the variant."""
+    """Return a test parameter that is named after the variant and the Python that it runs on."""
+    return pytest.param(variant, id=f"{name_of(variant)}-py{python_of(variant).short_name}")
+
+
+def as_rendered(variant: Answers) -> Any:
+    """Return the same for a test that runs nothing in the variant."""
     return pytest.param(variant, id=name_of(variant))
+
+
+@cache
+def _spread() -> dict[str, Interpreter]:
+    """Spread the covering sets first: each answer of theirs meets each Python."""
+    return interpreters.spread([*of_strength(3), *of_strength(2), *all_variants()], PYTHONS)
+
+
+def python_of(variant: Answers) -> Interpreter:
+    """Return the Python that a variant runs on, in all tests of a run."""
+    return _spread()[code_name(variant)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -189,11 +258,25 @@ def template(run_folder: Path) -> Path:
     return once(run_folder / "template", make) / "copier-fastapi"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _newest(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let uv resolve pre-releases when asked for what is to come."""
+    with using(**NEWEST) if request.config.getoption("newest") else nullcontext():
+        yield
+
+
 @pytest.fixture
-def variant(request: pytest.FixtureRequest) -> Answers:
+def variant(request: pytest.FixtureRequest) -> Iterator[Answers]:
+    """A variant; all commands of the test run on its Python."""
     answers: Answers = request.param
-    request.node.add_report_section("setup", "reproduce", command_for(answers))
-    return answers
+    python = python_of(answers)
+    newest = ("--prerelease", "allow") if request.config.getoption("newest") else ()
+    command = command_for(answers, *newest, "--python", python.request)
+    request.node.add_report_section("setup", "reproduce", command)
+    if request.fixturename == "suite_variant":
+        request.node.user_properties.append(("suite ran on", python.name))
+    with using(UV_PYTHON=python.executable):
+        yield answers
 
 
 suite_variant = paired_variant = variant
@@ -235,7 +318,8 @@ def installed(
             locked = locks / f"{hashlib.sha256(declared).hexdigest()}.lock"
             if locked.exists():
                 shutil.copy(locked, project / "uv.lock")
-            run(project, "uv", "sync", "--quiet")
+            on = {"UV_PYTHON": python_of(answers).executable}
+            run(project, "uv", "sync", "--quiet", settings=on)
             shutil.copy(project / "uv.lock", f"{locked}-{os.getpid()}")
             os.replace(f"{locked}-{os.getpid()}", locked)
         return cache[name]

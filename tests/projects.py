@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,15 +44,30 @@ IDENTITY = {
 """Who commits, instead of the tester."""
 
 
+_in_use: dict[str, str] = {}
+
+
+@contextmanager
+def using(**settings: str) -> Iterator[None]:
+    """Give all commands these settings: `UV_PYTHON` decides on which interpreter projects run."""
+    before = dict(_in_use)
+    _in_use.update(settings)
+    try:
+        yield
+    finally:
+        _in_use.clear()
+        _in_use.update(before)
+
+
 def environment(**changes: str) -> dict[str, str]:
-    """Return an environment for commands: that of a newcomer, with this interpreter."""
+    """Return an environment for commands: that of a newcomer, with this interpreter or the one in use."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in _UNSET | _SETTINGS and not name.startswith("PYTEST_")
     }
     base = getattr(sys, "_base_executable", sys.executable)
-    return {**kept, "UV_PYTHON": base, "UV_PYTHON_DOWNLOADS": "never", **changes}
+    return {**kept, "UV_PYTHON": base, "UV_PYTHON_DOWNLOADS": "never", **_in_use, **changes}
 
 
 def git(folder: Path, *arguments: str) -> str:

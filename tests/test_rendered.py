@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Rendered, as_parameter
+from tests.conftest import Rendered, as_rendered
 from tests.projects import files, render, run, without
 from tests.variants import (
     Answers,
@@ -178,7 +178,7 @@ def test_rendering_twice_gives_the_same(
 
 def for_variants(**answers: Any) -> pytest.MarkDecorator:
     """Parametrize `variant` by those with the answers."""
-    chosen = [as_parameter(variant) for variant in with_answer(all_variants(), **answers)]
+    chosen = [as_rendered(variant) for variant in with_answer(all_variants(), **answers)]
     return pytest.mark.parametrize("variant", chosen, indirect=True)
 
 

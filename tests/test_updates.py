@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests import postgresql
-from tests.conftest import Rendered
-from tests.projects import VERSION, environment, files, git, render, run
+from tests.conftest import Rendered, one_with, python_of
+from tests.projects import VERSION, environment, files, git, render, run, using
 from tests.updates import (
     History,
     Outcome,
@@ -230,7 +230,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     }
     for name in chosen.keys() & set(metafunc.fixturenames):
         those = chosen[name][:2] if few else chosen[name]
-        metafunc.parametrize(name, [pytest.param(each, id=name_of_pair(each)) for each in those])
+        ids = [name_of_pair(each) for each in those]
+        if name == "kind":
+            ids = [
+                f"{id_}-py{python_of(pair[1]).short_name}"
+                for id_, pair in zip(ids, those, strict=True)
+            ]
+        metafunc.parametrize(name, those, ids=ids)
 
 
 def test_the_suite_passes_after_a_switch(
@@ -246,10 +252,11 @@ def test_the_suite_passes_after_a_switch(
     update(project, **{name: answer})
     if answer == "depends":
         history.convert(project, "depends")
-    run(project, "uv", "sync", "--quiet")
-    run(project, "uv", "run", "ruff", "check", ".")
-    run(project, "uv", "run", "mypy")
-    output = run(project, "uv", "run", "pytest", "-p", "no:cacheprovider")
+    with using(UV_PYTHON=python_of(after).executable):
+        run(project, "uv", "sync", "--quiet")
+        run(project, "uv", "run", "ruff", "check", ".")
+        run(project, "uv", "run", "mypy")
+        output = run(project, "uv", "run", "pytest", "-p", "no:cacheprovider")
     assert re.search(r"\d+ passed", output)
     assert not re.search(r"\d+ (skipped|xfailed|xpassed)", output)
     shutil.rmtree(tmp_path)
@@ -385,11 +392,12 @@ def test_wrong_answers_are_refused(
     ("old", "new"),
     [("cache: none", "cache: memory"), ("cache: none\n", ""), ("cache", "colour: red\ncache")],
 )
+@one_with(database="none")
 def test_answers_changed_by_hand_fail_the_suite(
-    installed: Rendered, tmp_path: Path, old: str, new: str
+    installed: Rendered, variant: Answers, tmp_path: Path, old: str, new: str
 ) -> None:
     """Copier takes them, or drops them, without a word."""
-    project = copied(installed(**SMALL), tmp_path / "p")
+    project = copied(installed(**variant), tmp_path / "p")
     run(project, "uv", "run", "pytest", "tests/test_answers.py")
     replace(project / ".copier-answers.yml", old, new)
     with pytest.raises(AssertionError, match="test_no_answer_was_changed_by_hand"):

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import shlex
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -189,10 +190,11 @@ def name_of(variant: Mapping[str, Any]) -> str:
     return "-".join(parts)
 
 
-def command_for(variant: Mapping[str, Any]) -> str:
-    """Return the command that renders the variant, to reproduce a failure by hand."""
+def command_for(variant: Mapping[str, Any], *options: str) -> str:
+    """Return the command that renders the variant and runs its suite, with options of `uv run`, to reproduce a failure by hand."""
     data = " ".join(f"-d {name}={str(value).lower()}" for name, value in variant.items())
-    return f"copier copy --vcs-ref HEAD --defaults {data} . ../variant"
+    render = f"copier copy --vcs-ref HEAD --defaults {data} . ../variant"
+    return f"{render} && cd ../variant && uv run {shlex.join(options)} pytest"
 
 
 def least(name: str) -> Any:
