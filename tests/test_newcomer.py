@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -16,8 +17,9 @@ import pytest
 import yaml
 
 from tests import postgresql
-from tests.conftest import Rendered, ServiceSettings, as_parameter
-from tests.projects import environment, git, render, run
+from tests.conftest import PYTHONS, Rendered, ServiceSettings, as_parameter
+from tests.interpreters import Interpreter
+from tests.projects import environment, git, render, run, using
 from tests.servers import PASSWORD, start
 from tests.test_questions import copy
 from tests.variants import ROOT, Answers, all_variants, covering_set, focused, questions
@@ -296,15 +298,33 @@ def readme_commands() -> list[str]:
     return [block.strip() for block in blocks]
 
 
+OLDEST_AND_NEWEST = [
+    pytest.param(each, id=each.short_name) for each in dict.fromkeys((PYTHONS[0], PYTHONS[-1]))
+]
+
+
+@pytest.mark.parametrize("python", OLDEST_AND_NEWEST)
 def test_the_readmes_first_command_scaffolds_and_runs_a_service(
-    template: Path, tmp_path: Path
+    template: Path, tmp_path: Path, python: Interpreter
 ) -> None:
+    """With a `python3` that is a shim, and nothing that tells uv of another Python."""
+    shim = tmp_path / "shims/python3"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {shlex.quote(python.executable)} "$@"\n')
+    shim.chmod(0o755)
+    path = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
     clone = tmp_path / "a fresh clone"
     git(tmp_path, "clone", "--quiet", str(template), str(clone))
     command = readme_commands()[0].replace("copier copy", "copier copy --defaults")
-    with start(clone, "bash", "-c", f'{command} "$@"', "newcomer", timeout=180) as service:
+    shell = ("bash", "-c", f'{command} "$@"', "newcomer")
+    with (
+        using(PATH=path, UV_PYTHON=""),
+        start(clone, *shell, timeout=180) as service,
+    ):
         assert httpx2.get(f"{service.url}/docs", timeout=30).status_code == 200
         service.stop()
+    chosen = (tmp_path / "my-service/.venv/pyvenv.cfg").read_text()
+    assert f"version_info = {python.name}\n" in chosen
     answers = yaml.safe_load((tmp_path / "my-service/.copier-answers.yml").read_text())
     assert answers["_src_path"] == str(clone)  # where an update finds the template
 
