@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Rendered, as_rendered
+from tests.conftest import Rendered, as_parameter, as_rendered
 from tests.projects import files, render, run, without
 from tests.variants import (
     Answers,
