@@ -52,7 +52,7 @@ def execute(url: str, statement: str) -> None:
 
 def new_database(server_url: str) -> str:
     """Return the URL of an empty database on a server."""
-    name = f"test_{uuid4().hex}"
+    name = f"service_{uuid4().hex}"  # rendered suites begin theirs with `test_`
     execute(server_url, f"CREATE DATABASE {name}")
     return server_url.replace("/postgres?", f"/{name}?")
 

@@ -332,4 +332,5 @@ def fetch(url: str, query: str) -> list[object]:
 
 
 def databases(url: str) -> set[object]:
-    return set(fetch(url, "SELECT datname FROM pg_database"))
+    """Return the names of all databases but those that other tests make meanwhile."""
+    return set(fetch(url, "SELECT datname FROM pg_database WHERE datname NOT LIKE 'service_%'"))
