@@ -27,7 +27,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All variants rendered, linted and typed; the suites of a set that covers every triple of answers."""
+    """Render, lint and type all variants; run suites of a set with every triple of answers."""
     pytest(session)
 
 
@@ -45,7 +45,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session
 def newest(session: nox.Session) -> None:
-    """Suites with every pair of answers, on the newest Python that is here and on pre-releases of what they need."""
+    """Run suites with every pair of answers on the newest Python and on pre-releases."""
     pytest(session, "--newest", "tests/test_suites.py")
 
 
@@ -63,6 +63,6 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a rendered service costs, beside the limit, the usual way and a peer; `-- --quick` in ten minutes."""
+    """Measure rendered services, the limit, the usual way and a peer; `-- --quick`: ten minutes."""
     session.install(*TESTS)
     session.run("python", "-m", "benchmarks", *session.posargs)

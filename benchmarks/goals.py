@@ -54,7 +54,8 @@ def _goals(name: str) -> Iterator[Goal]:
     shell, cache = ("shell", "scoped"), ("cache", name)
     stalled, well = ("broadcast", "500 sockets, one stalled"), ("broadcast", "500 sockets")
     yield Goal(
-        "A route without a database, with the whole shell and a scope: at most 1.35 of bare FastAPI's CPU",
+        "A route without a database, with the whole shell and a scope:"
+        " at most 1.35 of bare FastAPI's CPU",
         *("cpu", (*shell, name, 32), (*shell, "bare", 32)),
         at_most=1.35,
     )

@@ -1,4 +1,4 @@
-"""Projects, databases and running subjects, made when they are first asked for and gone at the end."""
+"""Projects, databases and running subjects, made on first use and removed at the end."""
 
 import tomllib
 from contextlib import AbstractContextManager, ExitStack
@@ -31,7 +31,8 @@ PACKAGES = (
 
 _USERS = """
 INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)
-SELECT gen_random_uuid(), number || '@example.com', 'none', 'Ada Lovelace', true, '2026-01-01T00:00:00Z'
+SELECT gen_random_uuid(), number || '@example.com', 'none', 'Ada Lovelace', true,
+       '2026-01-01T00:00:00Z'
 FROM generate_series(1, {number}) AS number
 """
 _TOKEN = """
@@ -99,7 +100,7 @@ class Lab:
     def starting(
         self, name: str, project: Path, script: str, *arguments: str | Path, **more: str
     ) -> AbstractContextManager[Subject]:
-        """Run one of `serving/` in a project's environment, with settings as they are in the environment."""
+        """Run a script of `serving/` in a project's environment, with settings as variables."""
         command = (HERE / "serving" / f"{script}.py", *arguments, "PORT")
         return started(name, project, *command, settings={"SECRET_KEY": KEY, **more})
 

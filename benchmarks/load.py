@@ -20,10 +20,10 @@ class WrongAnswer(Exception):
 
 @dataclass(slots=True)
 class Load:
-    """What was done: how many requests in how many seconds, and the seconds of each from when all connections were served.
+    """Requests and seconds, and the seconds of each request since all connections were served.
 
-    A server accepts one connection each time around its loop: the last of them wait several turns for their
-    first answer, which says nothing of the time that a request takes.
+    A server accepts one connection on each turn of its loop: the last connections wait several
+    turns for their first answer, which says nothing about the time that a request takes.
     """
 
     connections: int
@@ -67,7 +67,7 @@ def request(
 async def drive(
     url: str, make_request: RequestMaker, status: int, connections: int, seconds: float
 ) -> Load:
-    """Send requests for some seconds. Raises WrongAnswer for one that is not answered with `status`."""
+    """Send requests for some seconds. Raise WrongAnswer unless each gets `status`."""
     host, _, port = urlsplit(url).netloc.partition(":")
     load = Load(connections, seconds)
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Rounds: every subject in turn, A B C A B C ..., so that what the machine does meanwhile happens to all of them."""
+"""Rounds: all subjects in turn, A B C A B C ..., so other load of the machine meets each."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +45,7 @@ def interleaved(samplers: Mapping[str, Sampler], rounds: int) -> dict[str, Measu
 def loaded(
     part: str, work: str, runners: Mapping[str, Runner], effort: Effort, connections: int = 32
 ) -> Iterator[Record]:
-    """Yield what a request took of CPU and of wall time, and its percentiles, in microseconds. Raises WrongAnswer."""
+    """Yield a request's CPU and wall time and percentiles, in microseconds. Raise WrongAnswer."""
     print(f"  {part}: {work}, {connections} connections", flush=True)
     for runner in runners.values():
         load(runner, connections, min(effort.seconds, 0.3))  # warm
@@ -57,7 +57,7 @@ def loaded(
 
 
 def load(runner: Runner, connections: int, seconds: float) -> dict[str, float]:
-    """Return requests a CPU-second, and in microseconds a request's CPU, its share of the time, the percentiles."""
+    """Return requests per CPU-second; in microseconds, one's CPU and wall time, and percentiles."""
     before = runner.subject.cpu()
     loading = drive(runner.subject.url, runner.make_request, runner.status, connections, seconds)
     done = uvloop.run(loading)

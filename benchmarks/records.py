@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One subject at one work; `measures` has the values of each round by what they are: cpu, wall, p50, p99, ..."""
+    """One subject at one work; `measures` has the values of each round: cpu, wall, p50, p99, ..."""
 
     part: str
     work: str
@@ -55,7 +55,7 @@ class Records:
         return None
 
     def ratio(self, measure: str, over: tuple[Any, ...], under: tuple[Any, ...]) -> Figure | None:
-        """Return the ratio of two records, of each round by itself; both as `find` takes them. None if one is missing."""
+        """Return the ratio of two records for each round, or None if one is missing."""
         above, below = self.find(*over), self.find(*under)
         if above is None or below is None or measure not in below.measures:
             return None
@@ -67,7 +67,8 @@ def header(rounds: int, seconds: float) -> dict[str, str]:
     """Return what has to be known of the run and of the machine."""
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "machine": f"{platform.system()} {platform.machine()}, {_processor()}, {psutil.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()},"
+        f" {psutil.cpu_count()} cores",
         "rounds": f"{rounds} of {seconds:g} s for each subject, in turn",
         "copier": version("copier"),
     }

@@ -1,4 +1,4 @@
-"""A room full of sockets: what a delivery costs, and what one that takes nothing does to the others."""
+"""A room full of sockets: the cost of a delivery, and the effect of a slow reader on the others."""
 
 import asyncio
 import json
@@ -85,7 +85,7 @@ def _end_of_frame(buffer: bytes) -> int:
 
 
 async def fill(subject: Subject, number: int, messages: int, *, stalled: bool) -> dict[str, float]:
-    """Say some messages to a room of `number`; return what the deliveries took, the percentiles in microseconds."""
+    """Send messages to a room of `number`; return the cost and the percentiles in microseconds."""
     loop = asyncio.get_running_loop()
     room = Room()
     host, _, port = urlsplit(subject.url).netloc.partition(":")
@@ -159,7 +159,7 @@ def _filled(
     projects = {name: lab.project(name, **answers) for name in LIFECYCLES}
 
     def sample(name: str, project: Path, script: str) -> dict[str, float]:
-        # A new process each time: memory that was freed is used again, and would be counted as none.
+        # A new process each time: memory that was freed is used again and would not be counted.
         with lab.starting(name, project, script, **_SETTINGS) as subject:
             uvloop.run(fill(subject, 2, 10, stalled=False))  # warm
             return uvloop.run(fill(subject, number, messages, stalled=stalled))

@@ -71,7 +71,7 @@ def memory(lab: Lab, effort: Effort) -> Iterator[Record]:
 
 
 def suites(lab: Lab, effort: Effort) -> Iterator[Record]:
-    """The suite of a rendered project in two processes: of the smallest, with a database, with everything."""
+    """The suite of a project in two processes: the smallest, one with a database, the largest."""
     for work, answers in SUITES.items():
         if "jobs" in answers and effort.rounds < 5:
             continue  # minutes: not in a quick run
@@ -87,7 +87,7 @@ def suites(lab: Lab, effort: Effort) -> Iterator[Record]:
 
 
 def copies(lab: Lab, effort: Effort) -> Iterator[Record]:
-    """`copier copy` and `copier update` from the command line; how much of it is start, and how much git."""
+    """`copier copy` and `copier update` from the command line, with the shares of start and git."""
     project = lab.root / "updated"
     copied = iter(range(1_000_000))
     options = ("--defaults", "--quiet", "--vcs-ref", VERSION)
@@ -132,7 +132,7 @@ def _of_children() -> float:
 
 
 def _traced(folder: Path, command: Sequence[str]) -> dict[str, float]:
-    """Return the same, with the processes of git and the seconds that they took, from its own trace."""
+    """Return the same, with the number and the seconds of git's processes, from its own trace."""
     trace = folder.parent / "git-trace"
     trace.unlink(missing_ok=True)
     found = _command(folder, "env", f"GIT_TRACE2_EVENT={trace}", *command)

@@ -21,7 +21,7 @@ Maker = Callable[[Subject, str], RequestMaker]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of request: its title, what the answer's status is, and how it is written for a subject."""
+    """One kind of request: its title, the expected status, and how it is sent to a subject."""
 
     name: str
     title: str
@@ -81,7 +81,7 @@ def _not_modified(subject: Subject, _: str) -> RequestMaker:
 
 
 def of_peer(peer: Subject) -> list[tuple[Work, Runner]]:
-    """Return what the peer has of the works, in its own words; it signs users in, but lists rows to everybody."""
+    """Return the works that the peer has, too; it signs users in, but lists rows to everybody."""
     user = {"email": "somebody@example.com", "password": PASSWORD}
     httpx2.post(f"{peer.url}/api/auth/register", json=user).raise_for_status()
     form = {"username": user["email"], "password": PASSWORD}

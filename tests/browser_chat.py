@@ -1,4 +1,4 @@
-"""The example page in a real browser, in two tabs; `nox -s browser` runs it, where there is a Chromium."""
+"""The chat page in two tabs of a real browser. `nox -s browser` runs this; it needs Chromium."""
 
 import asyncio
 import itertools
@@ -40,7 +40,7 @@ class Tab:
         self._ids = itertools.count(1)
 
     async def evaluate(self, script: str) -> Any:
-        """Return what a script returns. Raises AssertionError if it throws."""
+        """Return the result of a script. Raise AssertionError if it throws."""
         parameters = {"expression": script, "awaitPromise": True, "returnByValue": True}
         command = {"id": next(self._ids), "method": "Runtime.evaluate", "params": parameters}
         await self._connection.send(json.dumps(command))
@@ -50,7 +50,7 @@ class Tab:
         return answer["result"]["result"].get("value")
 
     async def until(self, script: str, seconds: float = 30) -> None:
-        """Return once a script returns something true. Raises AssertionError with the page if it does not."""
+        """Wait until a script returns a true value. Raise AssertionError on timeout."""
         deadline = time.monotonic() + seconds
         while not await self.evaluate(script):
             assert time.monotonic() < deadline, await self.evaluate("document.body.innerText")
@@ -63,9 +63,9 @@ class Tab:
 
 @contextmanager
 def browser(folder: Path) -> Iterator[str]:
-    """Run a headless browser; yield the address of its debugger."""
+    """Run a headless browser; yield the URL of its debugger."""
     command = shutil.which("chromium") or shutil.which("google-chrome")
-    assert command, "install Chromium first, such as by `apt-get install chromium`"
+    assert command, "install Chromium, for instance with `apt-get install chromium`"
     port = free_port()
     options = [
         "--headless=new",
@@ -98,7 +98,7 @@ async def open_tab(debugger: str, url: str) -> AsyncIterator[Tab]:
 
 
 @pytest.mark.parametrize("variant", [as_parameter(each) for each in VARIANTS], indirect=True)
-def test_two_tabs_talk(
+def test_two_tabs_chat(
     installed: Rendered, variant: Answers, settings_of: ServiceSettings, tmp_path: Path
 ) -> None:
     project = installed(**variant)
@@ -135,7 +135,7 @@ def test_two_tabs_talk(
 
 
 async def sign_in(service: Service, tab: Tab, email: str) -> None:
-    """Register, and fill in the form: first with a wrong password."""
+    """Register and submit the form, first with a wrong password."""
     async with httpx2.AsyncClient(base_url=service.url, timeout=30) as client:
         await client.post("/register", json={"email": email, "password": PASSWORD})
     form = "document.querySelector('#sign-in')"

@@ -22,8 +22,7 @@ from xdist.workermanage import WorkerController
 
 from tests import interpreters, postgresql
 from tests.interpreters import Interpreter, code_name
-from tests.projects import git, remembering, render, run, snapshot, using
-from tests.updates import released
+from tests.projects import remembering, render, run, snapshot, using
 from tests.valkey import Valkey, load, running
 from tests.variants import (
     Answers,
@@ -69,7 +68,7 @@ PYTHONS: list[Interpreter] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Find the interpreters, before test ids name them. Processes of a run must agree: one finds them for all."""
+    """Find the interpreters before test ids name them: one process does it for all of the run."""
     if hasattr(config, "workerinput"):
         PYTHONS[:] = interpreters.from_json(config.workerinput["pythons"])
         return
@@ -108,10 +107,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize `variant` by all variants, and by few of them what takes long.
+    """Parametrize `variant` by all variants, and slow tests by few.
 
-    `suite_variant`: those whose suites are run, with every triple of answers. `paired_variant`: few with every pair of answers.
-    `pair`: two between which an answer is switched.
+    `suite_variant`: the variants whose suites run, with every triple of answers.
+    `paired_variant`: few variants with every pair of answers.
+    `pair`: two variants that differ in one answer.
     """
     marked = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
     open_names = set(metafunc.fixturenames) - marked
@@ -147,9 +147,10 @@ def nearly(variant: Answers) -> Answers:
 
 
 class _VariantScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Tests of one variant run in one process and share its environment; all others go where there is room.
+    """Run all tests of one variant in one process, where they share its environment.
 
-    So do those that differ in the last question about code alone: the type checker knows most of the second already.
+    The same holds for variants that differ only in the last question about code: the type checker
+    knows most of the second one already.
     """
 
     names = re.compile("|".join({re.escape(name_of(nearly(each))) for each in all_variants()}))
@@ -248,14 +249,9 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 @pytest.fixture(scope="session")
 def template(run_folder: Path) -> Path:
-    """The template as it lies in the work tree, with a tag for each version that was released."""
-
-    def make(folder: Path) -> None:
-        clone = snapshot(folder / "copier-fastapi")
-        for version, hash_ in released().items():
-            git(clone, "tag", version, hash_)
-
-    return once(run_folder / "template", make) / "copier-fastapi"
+    """The template as it is in the work tree."""
+    folder = once(run_folder / "template", lambda folder: snapshot(folder / "copier-fastapi"))
+    return folder / "copier-fastapi"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -301,9 +297,9 @@ def rendered(template: Path, run_folder: Path) -> Rendered:
 def installed(
     rendered: Rendered, run_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Rendered:
-    """A copy of a rendered variant with an environment of its own: what it declares and nothing else.
+    """Return a copy of a variant with an environment of its own: what it declares, nothing else.
 
-    What is declared alike is resolved once.
+    Equal declarations are resolved once.
     """
     locks = run_folder / "locks"
     locks.mkdir(exist_ok=True)

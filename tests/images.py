@@ -1,9 +1,10 @@
 """Builds and runs what a Dockerfile and a compose file say, in folders instead of containers.
 
-The same commands, user and environment: a file that is missing, a folder that may not be written to, a wrong path is found without a Docker
-engine. What is not tried: the base images, and what an engine itself does (capabilities, networks, volumes).
+Commands, user and environment are the same, so missing files, read-only folders and wrong paths
+are found without a Docker engine. The base images and what an engine itself does (capabilities,
+networks, volumes) are not tested.
 
-Knows the instructions and options that the template uses, and raises ValueError for any other.
+Knows the instructions and options that the template uses; any other raises ValueError.
 """
 
 import fnmatch
@@ -41,15 +42,15 @@ class Image:
     has_uv: bool = False
 
     def path(self, inside: str) -> Path:
-        """Return where a path of the image lies here."""
+        """Return the local path for a path of the image."""
         return Path(f"{self.root}{Path(self.workdir, inside)}")
 
     def here(self, text: str) -> str:
-        """Return a text in which paths of the image's own are those of here."""
+        """Return a text with the image's paths replaced by local ones."""
         return re.sub(r"(?<![\w.}])/app\b", f"{self.root}/app", text)
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of a process: nothing of the tester's but what finds Python, and uv where the stage has it."""
+        """Return the environment of a process: the image's, with paths to Python and uv."""
         outer = environment()
         tools = self.root.with_name("tools")
         tools.mkdir(exist_ok=True)
@@ -69,7 +70,7 @@ class Image:
         return {"PATH": f"{tools}:{system}", "HOME": "/nonexistent", **kept, **own, **settings}
 
     def process(self, command: list[str]) -> list[str]:
-        """Return the command that runs one as the image's user, when we are root on Linux."""
+        """Return the command that runs another as the image's user, when run by root on Linux."""
         user, _, group = self.user.partition(":")
         if user == "0" or os.geteuid() != 0 or sys.platform != "linux":
             return command
@@ -90,7 +91,7 @@ class Image:
         )
 
     def run(self, command: list[str], settings: Mapping[str, str]) -> str:
-        """Run a command to its end; return its output. Fails with all of it."""
+        """Run a command; return its output. Fail with all of it."""
         process = self.start(command, settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         output = process.communicate(timeout=300)[0].decode()
         assert process.returncode == 0, (
@@ -194,7 +195,7 @@ def _run(command: str, image: Image) -> None:
 
 
 def sent_files(context: Path) -> dict[str, Path]:
-    """Return the files that a build may copy: what `.dockerignore` lets through, by its last line that matches."""
+    """Return the files that a build may copy: the last matching line of `.dockerignore` decides."""
     lines = (context / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     found = {}
@@ -225,7 +226,7 @@ def _is_ignored(name: str, rules: list[str]) -> bool:
 
 
 def interpolated(value: Any, variables: Mapping[str, str]) -> str:
-    """Return a value of a compose file with the variables that it names. Raises KeyError for one that it demands."""
+    """Return a value of a compose file with its variables. Raise KeyError for a required one."""
 
     def of(match: re.Match[str]) -> str:
         name, rest = match[1], match[2] or ""

@@ -83,9 +83,10 @@ def find(
     system: Iterable[str] = SYSTEM,
     running: str | None = sys.executable,
 ) -> list[Interpreter]:
-    """Return the newest patch release of each CPython that the template does not exclude as too old, the oldest first.
+    """Return the newest patch release of each CPython that is not too old, the oldest first.
 
-    Each candidate is run once. Those that fail (a pyenv shim of a version that is not active) and free-threaded builds are left out.
+    Run each candidate once. Leave out those that fail (a pyenv shim of an inactive version) and
+    free-threaded builds.
     """
     candidates: dict[str, bool] = {}
     for path, is_known_to_uv in _candidates(environ, system, running):
@@ -158,7 +159,7 @@ def _ask(path: str) -> dict[str, Any] | None:
 def choose(
     found: Sequence[Interpreter], asked: Sequence[str] = (), *, newest: bool = False
 ) -> list[Interpreter]:
-    """Return those to run on: all supported ones, those that were asked for, or the newest of any kind.
+    """Return the interpreters to run on: all supported ones, those asked for, or the newest.
 
     Raises UnusablePythons if there is none.
     """
@@ -196,8 +197,8 @@ def spread(
 ) -> dict[str, Interpreter]:
     """Return an interpreter for each code, by its name.
 
-    As many variants in a row as there are interpreters have one each. An interpreter goes to the variant whose answers it has met least:
-    each answer meets each interpreter, if there are variants enough.
+    Each interpreter occurs once in as many successive variants as there are interpreters. It goes
+    to the variant whose answers it has met least, so that each answer meets each interpreter.
     """
     spread_: dict[str, Interpreter] = {}
     used: Counter[Interpreter] = Counter()

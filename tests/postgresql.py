@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the template's own tests: the one that rendered projects start."""
+"""A PostgreSQL server for the template's own tests, started as rendered projects start theirs."""
 
 import asyncio
 import shutil
@@ -14,26 +14,24 @@ from tests import projects
 from tests.variants import ROOT
 
 SOURCE = (
-    ROOT
-    / "template/{% if has_devservers %}devservers{% endif %}"
-    / "{% if uses_postgresql %}.{% endif %}/postgresql.py"
+    ROOT / "template/app/kit/development" / "{% if uses_postgresql %}.{% endif %}/postgresql.py"
 )
 
 
 def load() -> ModuleType:
-    """Return the module that rendered projects have."""
+    """Return the module of rendered projects."""
     return projects.load(SOURCE)
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """Yield the URL of a server that is gone afterwards."""
+    """Yield the URL of a temporary server."""
     with load().running(folder, keep=False) as url:
         yield url
 
 
 def forget(folder: Path) -> None:
-    """Remove what a development server keeps, which for root lies elsewhere."""
+    """Delete the data of a development server, which for root is outside the project."""
     server = load()._Server(folder, keep=True)
     shutil.rmtree(server.home, ignore_errors=True)
     shutil.rmtree(server.socket, ignore_errors=True)
@@ -58,7 +56,7 @@ def new_database(server_url: str) -> str:
 
 
 class Proxy:
-    """A TCP proxy in front of a server's Unix socket that can cut or swallow what passes."""
+    """A TCP proxy in front of a server's Unix socket that can cut or swallow the traffic."""
 
     def __init__(self, url: str) -> None:
         self.socket = url.partition("?host=")[2] + "/.s.PGSQL.5432"
@@ -77,7 +75,7 @@ class Proxy:
             self.cut()
 
     def swallow(self) -> None:
-        """Let nothing pass, either way, and close nothing: a network that is partitioned."""
+        """Drop all traffic and close nothing, like a partitioned network."""
         self.passing.clear()
 
     def heal(self) -> None:

@@ -1,9 +1,9 @@
-"""A slice that tests put into a rendered project, as its owner would, to see the service from inside."""
+"""A slice that tests add to a rendered project, as its owner would."""
 
 import shutil
 from pathlib import Path
 
-CACHE = '''"""Cached routes, and what the cache counted."""
+CACHE = '''"""Cached routes and the statistics of the cache."""
 
 import asyncio
 import itertools
@@ -13,8 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException
 from pydantic import BaseModel
 
-from app.cache.decorator import cached
-from app.wiring import ResponseCacheDep
+from app.kit.cache import ResponseCacheDep, cached
 
 router = APIRouter(prefix="/probe")
 numbers = itertools.count(1)
@@ -44,7 +43,7 @@ def known(user: int = 0) -> Known:
 
 
 @router.get("/mine", response_model=Shown)
-@cached(expire=60, per_user="{user}", tags=("user:{user}",))
+@cached(expire=600, per_user="{user}", tags=("user:{user}",))
 async def mine(user: UserDep) -> Known:
     return known(user)
 
@@ -73,6 +72,20 @@ async def statistics(cache: ResponseCacheDep) -> dict[str, Any]:
     return {name: getattr(counted, name) for name in ("hits", "misses", "waits", "errors")}
 '''
 
+ROOMS = '''"""Removes members from rooms."""
+
+from fastapi import APIRouter
+
+from app.rooms.dependencies import RoomPolicyDep
+
+router = APIRouter(prefix="/probe")
+
+
+@router.delete("/rooms/{room}/members/{name}")
+async def remove(room: str, name: str, policy: RoomPolicyDep) -> None:
+    await policy.remove(room, name)
+'''
+
 JOBS = {
     "jobs": '''"""Jobs that say in a file when they begin and end."""
 
@@ -80,7 +93,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from app.jobs import Run, job
+from app.kit.jobs import Run, job
 
 
 def say(path: str, *words: object) -> None:
@@ -105,8 +118,8 @@ async def tick(run: Run) -> None:
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from app.kit.wiring import JobQueueDep
 from app.probe.jobs import write
-from app.wiring import JobQueueDep
 
 router = APIRouter(prefix="/probe")
 
@@ -126,13 +139,16 @@ async def enqueue(work: Work, jobs: JobQueueDep) -> None:
 
 
 def add(installed: Path, project: Path, **modules: str) -> Path:
-    """Return a copy of an installed project with one slice more: a folder, and its line."""
+    """Return a copy of an installed project with one slice more: a folder and its line."""
     shutil.copytree(installed, project, symlinks=True)
     (project / "app/probe").mkdir()
     (project / "app/probe/__init__.py").touch()
-    (project / "app/probe/dependencies.py").touch()
     for name, text in modules.items():
         (project / f"app/probe/{name}.py").write_text(text)
+    parts = {"routes": "router=app.probe.routes.router", "jobs": "jobs=app.probe.jobs"}
+    arguments = ", ".join(part for name, part in parts.items() if name in modules)
+    imports = "".join(f"import app.probe.{name}\n" for name in modules)
     slices = project / "app/slices.py"
-    slices.write_text(slices.read_text().replace("SLICES = [\n", 'SLICES = [\n    "probe",\n'))
+    text = slices.read_text().replace("# isort: split\n", f"{imports}# isort: split\n")
+    slices.write_text(text.replace("SLICES = [\n", f"SLICES = [\n    Slice({arguments}),\n"))
     return project

@@ -60,7 +60,7 @@ def using(**settings: str) -> Iterator[None]:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return an environment for commands: that of a newcomer, with this interpreter or the one in use."""
+    """Return an environment for commands: a newcomer's, with this interpreter or the one in use."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -80,7 +80,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def snapshot(folder: Path) -> Path:
-    """Return a tagged clone of the work tree as it is, uncommitted changes and new files included."""
+    """Return a tagged clone of the work tree, with uncommitted changes and new files."""
     git(ROOT, "clone", "--quiet", "--no-local", str(ROOT), str(folder))
     for name in filter(None, git(folder, "ls-files", "-z").split("\0")):
         (folder / name).unlink()
@@ -96,9 +96,9 @@ def snapshot(folder: Path) -> Path:
 
 
 def remembering(compile_: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `jinja2.Environment.compile` with a memory, by what its result hangs on: source and syntax.
+    """Return `jinja2.Environment.compile` with a cache keyed by source and syntax.
 
-    Copier compiles each part of each path anew, which is half of the CPU of a render.
+    Copier compiles each part of each path again, which is half of the CPU of a render.
     """
     compiled: dict[tuple[Any, ...], Any] = {}
 
@@ -120,9 +120,9 @@ def remembering(compile_: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def render(template: Path, folder: Path, version: str = VERSION, **answers: Any) -> Path:
-    """Render a variant into `folder`. Raises ValueError for an answer that is no question.
+    """Render a variant into `folder`. Raise ValueError for an answer without a question.
 
-    Copier itself drops unknown names silently, so that a typo would test the default.
+    Copier itself ignores unknown names, so a typo would test the default.
     """
     if unknown := answers.keys() - asked():
         raise ValueError(f"no questions of copier.yml: {', '.join(sorted(unknown))}")
@@ -136,7 +136,7 @@ def run(
     settings: Mapping[str, str] | None = None,
     timeout: float = 300,
 ) -> str:
-    """Run a command in a rendered project; return its output. Fails with all of it."""
+    """Run a command in a rendered project; return its output. Fail with all of it."""
     done = subprocess.run(
         command,
         cwd=folder,

@@ -23,7 +23,8 @@ PASSWORD = "correct horse battery"
 def free_port() -> int:
     """Return a port of the loopback that nobody listens on.
 
-    It is none of those that a kernel gives to who asks for any: other servers of this run would get it meanwhile.
+    It is outside the range from which the kernel assigns ports: no other server of this run can get
+    it meanwhile.
     """
     while True:
         port = secrets.choice(range(10_000, 32_000))
@@ -31,9 +32,10 @@ def free_port() -> int:
             return port
 
 
-# anyio, where a read from a UNIX socket is cancelled in the moment in which there is something to read: nothing is lost.
+# anyio, when a read from a UNIX socket is cancelled just as data arrives: nothing is lost.
 _CANCELLED_READ = re.compile(
-    r".*Exception in callback Future\.set_result\(None\)(.*InvalidStateError|(\n.*){0,6}?\nasyncio\S*InvalidStateError).*\n"
+    r".*Exception in callback Future\.set_result\(None\)"
+    r"(.*InvalidStateError|(\n.*){0,6}?\nasyncio\S*InvalidStateError).*\n"
 )
 
 
@@ -57,7 +59,7 @@ class Service:
         self.process.wait()
 
     def errors(self) -> list[str]:
-        """Return the lines of its log that say that something is wrong, but mails that were not sent."""
+        """Return the lines of the log that report errors, except for unsent mails."""
         wrong = re.compile('"level": "ERROR"|Traceback|Task was destroyed')
         lines = _CANCELLED_READ.sub("", self.log.read_text()).splitlines()
         return [line for line in lines if wrong.search(line) and "mail not sent" not in line]
@@ -83,7 +85,7 @@ def start(
     settings: Mapping[str, str] | None = None,
     timeout: float = 180,
 ) -> Iterator[Service]:
-    """Start `command --port PORT` in a project; wait until it is live; kill it at the end if need be."""
+    """Start `command --port PORT` in a project, wait until it is live, and kill it at the end."""
     port = free_port()
     log = project / f"service-{port}.log"
     with log.open("wb") as output:

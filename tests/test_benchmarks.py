@@ -55,7 +55,10 @@ def load(answer: Answer, status: int = 200) -> int:
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+        ),
         b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
     ],
 )

@@ -1,4 +1,4 @@
-"""The response cache of real services, on a real Valkey that is frozen, killed, full or holds garbage."""
+"""The response cache of services, on a real Valkey: frozen, killed, full or holding garbage."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ def settings(
     given = settings_of(variant)
     if variant["cache"] == "redis":
         given["REDIS_URL"] = request.getfixturevalue("valkey").url
-        # These tests are not about deadlines: two cores are few for four processes.
+        # These tests are not about deadlines, and four processes share two cores.
         given["CACHE_TIMEOUT"] = "5"
     return given
 
@@ -44,7 +44,7 @@ async def client_of(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 async def check_users(service: Service) -> None:
-    """300 people one after the other and all together: each sees their own, nobody is let in without a name."""
+    """Request as 450 users, one by one and concurrently: each gets their own response."""
     async with client_of(service) as client:
 
         async def ask(user: int) -> None:
@@ -59,7 +59,7 @@ async def check_users(service: Service) -> None:
 
 
 async def cold(service: Service) -> set[tuple[int, int]]:
-    """Return the computations that 200 requests at once made."""
+    """Return the computations of 200 concurrent requests."""
     async with client_of(service) as client:
         responses = await asyncio.gather(*(client.get("/probe/slow") for _ in range(200)))
     assert {response.status_code for response in responses} == {200}
@@ -67,25 +67,25 @@ async def cold(service: Service) -> set[tuple[int, int]]:
 
 
 @every_pair_with(cache="redis")
-def test_two_workers_share_what_is_each_users_own(
+def test_two_workers_share_responses_of_each_user(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
     with start(project, *SERVE, "--workers", "2", settings=settings) as service:
         asyncio.run(check_users(service))
-        assert len(asyncio.run(cold(service))) <= 2  # one a process
+        assert len(asyncio.run(cold(service))) <= 2  # one per process
         asyncio.run(cold(service))
         held: list[Any] = [valkey.client.get(key) for key in valkey.client.scan_iter()]
-        # All but those for which a starved server took too long.
+        # All but those for which a busy server took too long.
         assert sum(b"process" in value for value in held) > 400
         assert not any(b"never to be stored" in value for value in held)
         assert service.stop() in (0, -15, 143)
         log = service.log.read_text()
-    assert '"hits": ' in log  # statistics of each process, when it stops
+    assert '"hits": ' in log  # each process logs its statistics when it stops
     assert "Traceback" not in log
 
 
 @every_pair_with(cache="memory")
-def test_one_process_keeps_its_own(project: Path, settings: dict[str, str]) -> None:
+def test_memory_cache_is_bounded(project: Path, settings: dict[str, str]) -> None:
     settings |= {"CACHE_MAX_BYTES": str(2**22)}
     with start(project, *SERVE, settings=settings) as service:
         asyncio.run(check_users(service))
@@ -98,22 +98,22 @@ def test_one_process_keeps_its_own(project: Path, settings: dict[str, str]) -> N
 
         asyncio.run(fill(0, 1000))
         before = resident(service)
-        asyncio.run(fill(1000, 3000))  # 20 MB more than it may keep
+        asyncio.run(fill(1000, 3000))  # 20 MB more than the limit
         assert resident(service) - before < 8 * 2**20
         service.stop()
 
 
 @one_with(cache="memory")
-def test_several_workers_without_a_shared_cache_are_warned_of(
+def test_warning_about_several_workers_without_a_shared_cache(
     project: Path, settings: dict[str, str]
 ) -> None:
     with start(project, *SERVE, "--workers", "2", settings=settings) as service:
         service.stop()
-        assert "each worker has a cache of its own" in service.log.read_text()
+        assert "each worker has its own cache" in service.log.read_text()
 
 
 @every_pair_with(cache="redis")
-def test_an_invalidation_reaches_every_process(project: Path, settings: dict[str, str]) -> None:
+def test_invalidation_reaches_every_process(project: Path, settings: dict[str, str]) -> None:
     headers = {"X-User": "7"}
     with (
         start(project, *SERVE, settings=settings) as one,
@@ -129,7 +129,7 @@ def test_an_invalidation_reaches_every_process(project: Path, settings: dict[str
             assert forgetting.post("/probe/forget/user:7").status_code == 200
             assert at_other.get("/probe/mine").json() != first
             assert at_one.get("/probe/mine").json() != first
-            time.sleep(0.6)  # for which the clocks of two processes may differ
+            time.sleep(0.6)  # the allowed difference between the clocks of two processes
             first = at_other.get("/probe/mine").json()
             assert at_one.get("/probe/mine").json() == first
         one.stop()
@@ -145,10 +145,10 @@ def test_an_invalidation_reaches_every_process(project: Path, settings: dict[str
     ],
     indirect=True,
 )
-def test_a_change_is_seen_by_whoever_asks_after_it(
+def test_request_after_a_change_sees_it(
     project: Path, variant: Answers, settings: dict[str, str]
 ) -> None:
-    """Also while others read the same profile all the time, some of whom began before the change."""
+    """Also while concurrent requests, some begun before the change, read the same profile."""
     run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
 
     async def change_and_read(service: Service) -> None:
@@ -176,7 +176,7 @@ def test_a_change_is_seen_by_whoever_asks_after_it(
 async def slowest(
     service: Service, seconds: float, meanwhile: Callable[[], object] = lambda: None
 ) -> float:
-    """Ask for `seconds`, and let something happen in their middle; return the slowest answer. All are 200."""
+    """Send requests for `seconds`, call `meanwhile` halfway; return the slowest response time."""
     longest = 0.0
     async with client_of(service) as client:
         done = False
@@ -201,7 +201,7 @@ async def slowest(
 
 
 def is_cached(service: Service) -> bool:
-    """Tell whether two answers are one computation."""
+    """Return whether two responses are one computation."""
     numbers = [
         httpx2.get(f"{service.url}/probe/mine", headers={"X-User": "1"}, timeout=30).json()[
             "number"
@@ -212,7 +212,7 @@ def is_cached(service: Service) -> bool:
 
 
 def wait_until_cached(service: Service) -> None:
-    """Return once it caches. A server that had no processor for a while has two seconds of rest."""
+    """Return when responses are cached: after an outage the store is not asked for two seconds."""
     deadline = time.monotonic() + 10
     while not is_cached(service):
         assert time.monotonic() < deadline, service.log.read_text()
@@ -220,10 +220,10 @@ def wait_until_cached(service: Service) -> None:
 
 
 @every_pair_with(cache="redis")
-def test_no_outage_of_the_server_is_felt(
+def test_outage_of_the_server_slows_no_response(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
-    """Refused, frozen, killed, restarted, full, holding garbage: as if uncached, each answer within a second."""
+    """Down, frozen, killed, restarted, full, holding garbage: no response takes a second."""
     del settings["CACHE_TIMEOUT"]
     valkey.kill()
     with start(project, *SERVE, settings=settings) as service:
@@ -268,16 +268,16 @@ def test_no_outage_of_the_server_is_felt(
         wait_until_cached(service)
         service.stop()
         log = service.log.read_text()
-    assert "the cache does not answer, serving without it" in log
-    assert "the cache answers again" in log
+    assert "cache unavailable, serving without it" in log
+    assert "cache available again" in log
     assert "Traceback" not in log
 
 
 @every_pair_with(cache="redis")
-def test_an_invalidation_is_not_lost_with_the_server(
+def test_invalidation_survives_an_outage_of_the_server(
     project: Path, settings: dict[str, str], valkey: Valkey
 ) -> None:
-    """What was stored before the change is never served again, also not once the server is back."""
+    """A response stored before a change is never served again, not even after the outage."""
     del settings["CACHE_TIMEOUT"]
     headers = {"X-User": "7"}
     with (
@@ -297,12 +297,14 @@ def test_an_invalidation_is_not_lost_with_the_server(
             seen.append(client.get("/probe/mine").json()["number"])
             time.sleep(0.05)
         assert old["number"] not in seen
-        assert len(seen) > len(set(seen)), "it caches again"
+        assert len(seen) > len(set(seen)), "responses are cached again"
         service.stop()
 
 
 @every_pair_with(cache="redis")
-def test_a_deployment_does_not_read_the_old_shape(project: Path, settings: dict[str, str]) -> None:
+def test_deployment_does_not_read_responses_of_an_old_schema(
+    project: Path, settings: dict[str, str]
+) -> None:
     def ask(service: Service) -> dict[str, Any]:
         headers = {"X-User": "7", "Host": "service.example"}
         shown: dict[str, Any] = httpx2.get(
@@ -325,7 +327,9 @@ def test_a_deployment_does_not_read_the_old_shape(project: Path, settings: dict[
         service.stop()
 
 
-def test_without_binaries_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_binaries_are_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module = load()
     monkeypatch.setattr(module.shutil, "which", lambda _: None)
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
@@ -337,16 +341,19 @@ def test_without_binaries_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @one_with(cache="redis")
-def test_the_suite_runs_on_a_given_server_and_leaves_it_as_it_was(
+def test_suite_runs_on_a_given_server_and_leaves_it_unchanged(
     installed: Rendered, variant: Answers, valkey: Valkey
 ) -> None:
     valkey.client.set("precious", "1")
     run(
         installed(**variant),
-        *("uv", "run", "pytest", "tests/cache"),
+        *("uv", "run", "pytest", "tests/kit/cache"),
         settings={"TEST_REDIS_URL": valkey.url},
     )
     assert valkey.client.get("precious") == b"1"
     others = [key for key in valkey.client.scan_iter() if not key.startswith(b"test-")]
     assert others == [b"precious"]
-    assert all(valkey.client.ttl(key) > 0 for key in valkey.client.scan_iter("test-*"))
+    without_expiry = -1
+    assert all(
+        valkey.client.ttl(key) != without_expiry for key in valkey.client.scan_iter("test-*")
+    )

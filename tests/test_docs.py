@@ -14,9 +14,10 @@ SHOWN = re.compile(
 
 @pytest.mark.parametrize("lifecycle", ["depends", "clean-ioc"])
 def test_shown_code_is_rendered_code(rendered: Rendered, lifecycle: str) -> None:
-    text = (ROOT / "docs/choosing-a-lifecycle.md").read_text()
-    shown = [each for each in SHOWN.finditer(text) if each["lifecycle"] in (lifecycle, "both")]
-    assert len(shown) == 2
+    texts = [(ROOT / name).read_text() for name in ("docs/choosing-a-lifecycle.md", "README.md")]
+    found = (each for text in texts for each in SHOWN.finditer(text))
+    shown = [each for each in found if each["lifecycle"] in (lifecycle, "both")]
+    assert len(shown) == {"depends": 6, "clean-ioc": 2}[lifecycle]
     (variant,) = focused(lifecycle=lifecycle, database="sqlite")
     for each in shown:
         assert each["code"] in (rendered(**variant) / each["path"]).read_text(), each["path"]

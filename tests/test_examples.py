@@ -1,4 +1,4 @@
-"""Examples as real services: what only shows on real sockets, with real signals, or with many rows."""
+"""Examples as real services: real sockets, real signals and many rows."""
 
 import asyncio
 import signal
@@ -134,7 +134,8 @@ async def add_users(url: str, count: int) -> None:
         database.execute(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)"
             " INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)"
-            " SELECT printf('%032x', n), n || '@x.example', '', 'x', 0, '2026-01-01 00:00:00' FROM n",
+            " SELECT printf('%032x', n), n || '@x.example', '', 'x', 0, '2026-01-01 00:00:00'"
+            " FROM n",
             (count,),
         )
         database.commit()
@@ -200,7 +201,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from service_client import Client
 from service_client.api.examples import examples_user_agent
-client = Client(base_url=sys.argv[2], headers={"User-Agent": "generated/1"}, raise_on_unexpected_status=True)
+headers = {"User-Agent": "generated/1"}
+client = Client(base_url=sys.argv[2], headers=headers, raise_on_unexpected_status=True)
 print(examples_user_agent.sync(client=client).product)
 """
 

@@ -1,4 +1,4 @@
-"""What the queue promises when workers and servers die: real processes, real servers."""
+"""The queue when workers and servers die, with real processes and real servers."""
 
 import os
 import shutil
@@ -29,13 +29,13 @@ VARIANTS = [
 ]
 for_each_queue = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
 
-AGAIN_WITHIN = 60.0
-"""Seconds until what a dead worker held is run again."""
+# Until another worker runs the jobs of a dead one.
+TAKEOVER_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass
 class Server:
-    """What can happen to the server of a queue."""
+    """Faults of the server of a queue."""
 
     kill: Callable[[], None]
     start: Callable[[], None]
@@ -43,7 +43,7 @@ class Server:
 
 
 class Queue:
-    """A service with jobs of ours, and the server that keeps them, which can be killed."""
+    """A service with the jobs of `probe`, and the server of its queue."""
 
     def __init__(self, project: Path, settings: dict[str, str], server: "Server") -> None:
         self.project = project
@@ -60,7 +60,7 @@ class Queue:
             service.stop()
 
     def heard(self, what: str) -> list[str]:
-        """Return the names of the jobs that have `began` or `ended`."""
+        """Return the names of the jobs that `began` or `ended`."""
         lines = (line.split() for line in self.said.read_text().splitlines())
         return [name for said, name, _ in lines if said == what]
 
@@ -112,16 +112,16 @@ def server_of(variant: Answers, folder: Path) -> Iterator[tuple[dict[str, str], 
 
 
 @for_each_queue
-def test_what_a_killed_worker_held_is_run_again(queue: Queue) -> None:
-    """By a worker that is there already, with nothing else in the queue to wake it."""
+def test_job_of_a_killed_worker_runs_again(queue: Queue) -> None:
+    """On a worker that already waits, without a new job to wake it."""
     with queue.worker() as first:
-        queue.enqueue(seconds=10)  # so that it runs still when the other worker is there
+        queue.enqueue(seconds=10)  # still running when the other worker has started
         queue.wait_for("began", 1, within=20)
         with queue.worker() as second:
             first.kill()
             killed = time.monotonic()
             while len(queue.heard("began")) < 2:
-                assert time.monotonic() < killed + AGAIN_WITHIN, second.log.read_text()
+                assert time.monotonic() < killed + TAKEOVER_TIMEOUT_SECONDS, second.log.read_text()
                 time.sleep(0.1)
             queue.wait_for("ended", 1, within=40)
     assert queue.said.read_text().split() == [
@@ -132,7 +132,7 @@ def test_what_a_killed_worker_held_is_run_again(queue: Queue) -> None:
 
 
 @for_each_queue
-def test_two_workers_do_a_thousand_jobs_once_each(queue: Queue) -> None:
+def test_two_workers_run_each_of_a_thousand_jobs_once(queue: Queue) -> None:
     queue.enqueue(count=1000)
     with queue.worker() as one, queue.worker() as other:
         queue.wait_for("ended", 1000, within=120)
@@ -145,7 +145,7 @@ def test_two_workers_do_a_thousand_jobs_once_each(queue: Queue) -> None:
 
 
 @for_each_queue
-def test_no_job_is_lost_with_the_server(queue: Queue) -> None:
+def test_killed_server_loses_no_job(queue: Queue) -> None:
     queue.enqueue(count=300, seconds=0.1)
     with queue.worker() as one, queue.worker() as other:
         queue.wait_for("ended", 50, within=60)
@@ -154,13 +154,13 @@ def test_no_job_is_lost_with_the_server(queue: Queue) -> None:
         queue.server.start()
         queue.wait_for("ended", 300, within=120)
         assert one.stop() == other.stop() == 0
-        # One may have been so slow to start that it met no outage.
+        # A worker that starts slowly may not see the outage.
         assert "the queue does not answer" in one.log.read_text() + other.log.read_text()
     assert set(queue.heard("ended")) == {str(number) for number in range(300)}
 
 
 @for_each_queue
-def test_a_lost_queue_is_taken_up_again_in_spite_of_a_long_job(queue: Queue) -> None:
+def test_worker_reconnects_while_a_long_job_runs(queue: Queue) -> None:
     queue.enqueue(seconds=120)
     with queue.worker(SHUTDOWN_TIMEOUT="5") as worker:
         queue.wait_for("began", 1, within=20)
@@ -174,7 +174,7 @@ def test_a_lost_queue_is_taken_up_again_in_spite_of_a_long_job(queue: Queue) -> 
 
 
 @for_each_queue
-def test_a_frozen_queue_keeps_no_worker_from_stopping(queue: Queue) -> None:
+def test_worker_stops_while_the_queue_is_frozen(queue: Queue) -> None:
     with queue.worker(SHUTDOWN_TIMEOUT="1") as worker:
         time.sleep(2)
         queue.server.signal(signal.SIGSTOP)
@@ -186,7 +186,7 @@ def test_a_frozen_queue_keeps_no_worker_from_stopping(queue: Queue) -> None:
 
 
 @for_each_queue
-def test_a_worker_stops_while_there_is_no_queue(queue: Queue) -> None:
+def test_worker_stops_while_the_queue_is_down(queue: Queue) -> None:
     queue.enqueue(count=20, seconds=0.2)
     with queue.worker() as worker:
         queue.wait_for("began", 1, within=20)
@@ -201,8 +201,8 @@ def test_a_worker_stops_while_there_is_no_queue(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS[2:], indirect=True)
-def test_more_long_jobs_than_slots_are_run_once_each(queue: Queue) -> None:
-    """Longer than a worker may show no sign of life."""
+def test_waiting_jobs_run_once_although_others_are_long(queue: Queue) -> None:
+    """The jobs are longer than the time after which a silent worker counts as dead."""
     queue.enqueue(count=5, seconds=25)
     with queue.worker(JOB_CONCURRENCY="2"), queue.worker(JOB_CONCURRENCY="1"):
         queue.wait_for("ended", 5, within=90)
@@ -210,7 +210,7 @@ def test_more_long_jobs_than_slots_are_run_once_each(queue: Queue) -> None:
 
 
 @for_each_queue
-def test_a_worker_that_is_stopped_ends_its_jobs_or_leaves_them(queue: Queue) -> None:
+def test_stopped_worker_finishes_its_jobs_or_returns_them(queue: Queue) -> None:
     queue.enqueue(seconds=3)
     with queue.worker() as worker:
         queue.wait_for("began", 1, within=20)
@@ -226,11 +226,11 @@ def test_a_worker_that_is_stopped_ends_its_jobs_or_leaves_them(queue: Queue) -> 
         assert time.monotonic() - stopped < 4
     assert not queue.heard("ended")
     with queue.worker():
-        queue.wait_for("ended", 1, within=AGAIN_WITHIN)
+        queue.wait_for("ended", 1, within=TAKEOVER_TIMEOUT_SECONDS)
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Return the command lines of the processes that work in a folder."""
+    """Return the command lines of the processes whose working directory is a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -240,7 +240,7 @@ def processes_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS[:2], indirect=True)
-def test_the_development_server_runs_a_worker(
+def test_development_server_runs_a_worker(
     installed: Rendered, variant: Answers, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
@@ -254,7 +254,7 @@ def test_the_development_server_runs_a_worker(
                 assert time.monotonic() < deadline, service.log.read_text()
                 time.sleep(0.1)
             started = service.log.read_text().count("waiting for jobs")
-            emails = project / "app/users/emails.py"  # the worker takes up what is changed
+            emails = project / "app/users/emails.py"  # the worker restarts on changes
             emails.write_text(emails.read_text() + "\n# changed\n")
             deadline = time.monotonic() + 180
             while service.log.read_text().count("waiting for jobs") == started:
@@ -271,7 +271,7 @@ def test_the_development_server_runs_a_worker(
 
 
 @pytest.mark.parametrize("variant", VARIANTS[::2], indirect=True)
-def test_a_schedule_runs_once_for_all_workers(queue: Queue, tmp_path: Path) -> None:
+def test_scheduled_job_runs_once_for_all_workers(queue: Queue, tmp_path: Path) -> None:
     ticks = tmp_path / "ticks"
     ticks.touch()
     with queue.worker(TICKS=str(ticks)), queue.worker(TICKS=str(ticks)):

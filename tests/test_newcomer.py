@@ -100,7 +100,7 @@ def too_old() -> list[str]:
 def test_a_python_that_is_too_old_is_named_in_one_line(
     rendered: Rendered, variant: Answers
 ) -> None:
-    """Before anything is imported that it may not have; by this Python, which says that it is older, and a real one."""
+    """Before it imports anything that may be missing; with a real and a pretended Python."""
     major, minor = map(int, OLDEST.split("."))
     pretend = f"import runpy, sys; sys.version_info = ({major}, {minor - 1}, 0, 'final', 0); "
     run_file, run_app = "runpy.run_path('dev.py', None, '__main__')", "runpy.run_module('app')"
@@ -117,7 +117,7 @@ def test_a_python_that_is_too_old_is_named_in_one_line(
 
 @pytest.mark.parametrize("variant", [as_parameter(focused()[0])], indirect=True)
 def test_uv_names_the_oldest_python(rendered: Rendered, variant: Answers, tmp_path: Path) -> None:
-    """In one line, before it installs anything. Tried with a Python that is there, and a project that needs the next."""
+    """In one line, before anything is installed; the project needs the next Python."""
     project = tmp_path / "project"
     shutil.copytree(rendered(**variant), project)
     declared = (project / "pyproject.toml").read_text()
@@ -255,7 +255,7 @@ CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", datab
         (
             "    container.register(UserRepository, lifespan=Lifespan.scoped)\n",
             "",
-            "not registered: SignIn -> UserRepository",
+            "not registered: SignInService -> UserRepository",
         ),
         (
             "container.register(UserService, lifespan=Lifespan.scoped)",
@@ -265,7 +265,7 @@ CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", datab
         (
             "def make_password_hasher() -> PasswordHasher:",
             "def make_password_hasher(users: UserService) -> PasswordHasher:",
-            "cycle: SignIn -> PasswordHasher -> UserService -> PasswordHasher",
+            "cycle: SignInService -> PasswordHasher -> UserService -> PasswordHasher",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Faults of a real PostgreSQL under a real service, and the server that development starts."""
+"""Faults of a real PostgreSQL under a real service, and the development database."""
 
 import asyncio
 import os
@@ -29,17 +29,17 @@ for_both_lifecycles = pytest.mark.parametrize("variant", VARIANTS, indirect=True
 
 
 async def timed(request: Callable[[], object]) -> tuple[int, float]:
-    """Return the status of a request, and the seconds it took."""
+    """Return the status of a request and its duration in seconds."""
     started = time.monotonic()
     response = await request()  # type: ignore[misc]
     return response.status_code, time.monotonic() - started
 
 
 @for_both_lifecycles
-def test_a_restarted_server_is_met_by_503_and_then_recovered_from(
+def test_service_answers_503_during_a_restart_and_recovers(
     installed: Rendered, variant: Answers, tmp_path: Path
 ) -> None:
-    """Under traffic: never a 500, never a hang, and back by itself."""
+    """Under traffic there is no 500 and no hang."""
     project = installed(**variant)
     folder = tmp_path / "postgresql"
     with load().running(folder, keep=True) as server_url:
@@ -88,7 +88,7 @@ def test_a_restarted_server_is_met_by_503_and_then_recovered_from(
 
 
 @for_both_lifecycles
-def test_a_partitioned_network_is_noticed_in_time(
+def test_network_partition_is_detected_in_time(
     installed: Rendered, variant: Answers, server_url: str
 ) -> None:
     project = installed(**variant)
@@ -133,7 +133,7 @@ def test_a_partitioned_network_is_noticed_in_time(
 
 
 @for_both_lifecycles
-def test_an_exhausted_pool_and_a_held_table_are_503(
+def test_exhausted_pool_and_locked_table_are_503(
     installed: Rendered, variant: Answers, server_url: str
 ) -> None:
     project = installed(**variant)
@@ -166,10 +166,10 @@ def test_an_exhausted_pool_and_a_held_table_are_503(
 
 
 @pytest.mark.parametrize("variant", VARIANTS[:1], indirect=True)
-def test_the_development_server_is_kept_and_shared(
+def test_development_database_is_kept_and_shared(
     template: Path, tmp_path: Path, variant: Answers
 ) -> None:
-    """Two at once use one server; what was written is there the next day."""
+    """Two development servers share one database server, which keeps its data."""
     project = render(template, tmp_path / "p", **variant)
     dev = ("uv", "run", "dev.py")
     with start(project, *dev) as first, start(project, *dev) as second:
@@ -191,9 +191,7 @@ def test_the_development_server_is_kept_and_shared(
     postgresql.forget(project / "data/postgresql")
 
 
-def test_a_server_starts_from_the_wheel_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_starts_from_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = load()
     monkeypatch.setattr(module, "_local_binaries", lambda: iter(()))
     with module.running(tmp_path / "postgresql", keep=False) as url:
@@ -201,8 +199,8 @@ def test_a_server_starts_from_the_wheel_alone(
     assert not (tmp_path / "postgresql/data").exists()
 
 
-def test_one_comes_as_the_last_leaves(tmp_path: Path) -> None:
-    """Who leaves removes the folder, while others wait to make a server there."""
+def test_server_starts_while_the_last_user_stops_it(tmp_path: Path) -> None:
+    """The last user deletes the folder while others wait to start a server there."""
     module = load()
 
     def use(_: int) -> None:
@@ -215,7 +213,7 @@ def test_one_comes_as_the_last_leaves(tmp_path: Path) -> None:
     assert not server.home.exists()
 
 
-def test_what_a_kill_left_half_made_is_made_anew(tmp_path: Path) -> None:
+def test_incomplete_data_is_created_again(tmp_path: Path) -> None:
     module = load()
     folder = tmp_path / "postgresql"
     code = (
@@ -238,9 +236,7 @@ def test_what_a_kill_left_half_made_is_made_anew(tmp_path: Path) -> None:
     postgresql.forget(folder)
 
 
-def test_a_server_that_does_not_start_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_start_shows_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = load()
     folder = tmp_path / "postgresql"
     monkeypatch.setattr(module, "_FAST", "-c no_such_setting=1")
@@ -252,9 +248,7 @@ def test_a_server_that_does_not_start_says_why(
     postgresql.forget(folder)
 
 
-def test_without_binaries_it_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_binaries_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = load()
     monkeypatch.setattr(module, "_local_binaries", lambda: iter(()))
     monkeypatch.setattr(module, "_wheel_binaries", lambda *, as_root: iter(()))
@@ -267,8 +261,8 @@ def test_without_binaries_it_says_what_to_do(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="everybody else is a normal user anyway")
-def test_a_normal_user_may_start_one() -> None:
-    """With the system's own Python: a normal user may not enter root's."""
+def test_normal_user_can_start_a_server() -> None:
+    """Uses the system's Python, since a normal user may not enter root's."""
     python = shutil.which("python3", path="/usr/bin")
     assert python is not None
     nobody = pwd.getpwnam("nobody")
@@ -302,10 +296,10 @@ def test_a_normal_user_may_start_one() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS[:1], indirect=True)
-def test_the_suite_runs_on_a_given_server_and_leaves_it_as_it_was(
+def test_suite_leaves_a_given_server_unchanged(
     installed: Rendered, variant: Answers, server_url: str
 ) -> None:
-    """With two workers; in databases that it makes and drops, and in no other."""
+    """The suite uses only databases that it creates and drops."""
     project = installed(**variant)
     mine = new_database(server_url)
     postgresql.execute(mine, "CREATE TABLE users (precious INTEGER)")
@@ -313,7 +307,7 @@ def test_the_suite_runs_on_a_given_server_and_leaves_it_as_it_was(
     before = databases(server_url)
     run(
         project,
-        *("uv", "run", "pytest", "-n", "2", "tests/users", "tests/database"),
+        *("uv", "run", "pytest", "-n", "2", "tests/users", "tests/kit/database"),
         settings={"TEST_DATABASE_URL": mine},
     )
     assert databases(server_url) == before

@@ -43,19 +43,19 @@ def copy(template: Path, folder: Path, **answers: str) -> subprocess.CompletedPr
 
 
 REFUSALS = [
-    ({"project_name": " "}, 'give the service a name, such as "Order Service"'),
-    ({"project_name": "x" * 61}, "At most 60 characters"),
-    ({"project_name": "a\tb"}, "no tabs or line breaks"),
-    ({"project_slug": "Order Service"}, "Allowed are lower-case letters, digits and single"),
-    ({"project_slug": "a--b"}, "Allowed are"),
-    ({"project_slug": "x" * 61}, "At most 60 characters"),
+    ({"project_name": " "}, 'Enter a name, such as "Order Service"'),
+    ({"project_name": "x" * 61}, "at most 60 characters"),
+    ({"project_name": "a\tb"}, "without tabs or line breaks"),
+    ({"project_slug": "Order Service"}, "Use lower-case letters, digits and single hyphens"),
+    ({"project_slug": "a--b"}, "Use lower-case letters"),
+    ({"project_slug": "x" * 61}, "at most 60 characters"),
     ({"project_slug": "fastapi"}, '"fastapi-service"'),
-    ({"project_description": "x" * 301}, "At most 300 characters"),
-    ({"project_description": "a\nb"}, "no tabs or line breaks"),
-    ({"user_name": "x" * 101}, "At most 100 characters"),
-    ({"user_name": "a\nb"}, "no tabs or line breaks"),
-    ({"user_email": "nobody"}, "An address such as"),
-    ({"user_email": 'a"b@example.com'}, "An address such as"),
+    ({"project_description": "x" * 301}, "at most 300 characters"),
+    ({"project_description": "a\nb"}, "without tabs or line breaks"),
+    ({"user_name": "x" * 101}, "at most 100 characters"),
+    ({"user_name": "a\nb"}, "without tabs or line breaks"),
+    ({"user_email": "nobody"}, "an e-mail address, such as"),
+    ({"user_email": 'a"b@example.com'}, "an e-mail address, such as"),
     ({"lifecycle": "magic"}, "Invalid choice"),
     ({"database": "oracle"}, "Invalid choice"),
     ({"cache": "memcached"}, "Invalid choice"),
@@ -80,6 +80,18 @@ def test_a_bad_answer_is_refused_with_what_is_allowed(
 
 def test_every_question_has_a_bad_answer_above() -> None:
     assert {name for answers, _ in REFUSALS for name in answers} == asked()
+
+
+def test_questions_fit_a_terminal() -> None:
+    """In 80 columns, with the marks that Copier puts before them."""
+    for name in asked():
+        question = questions()[name]
+        assert len(f"@@ {question['help']}") <= 80, name
+        for label, choice in question.get("choices", {}).items():
+            refused = (
+                jinja2.Template(choice["validator"]).render() if isinstance(choice, dict) else ""
+            )
+            assert len(f" - {label} ({refused})" if refused else f" » {label}") <= 80, label
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is beside the code: the image, the compose file, CI and hooks, as far as they can be tried without an engine."""
+"""Files beside the code: the image, the compose file, CI and hooks, tested without an engine."""
 
 import os
 import re
@@ -84,7 +84,7 @@ def check_schema(folder: Path, name: str, those: list[Path], *options: str) -> N
 
 
 def test_pins_are_alike() -> None:
-    """Actions by their hash; uv in the same version wherever it is named, Python as `copier.yml` says."""
+    """Actions are pinned by hash, uv to one version, and Python as `copier.yml` says."""
     texts = [
         path.read_text()
         for folder in (ROOT / "template", ROOT / ".github")
@@ -142,7 +142,7 @@ def folder_for_all() -> Iterator[Path]:
 def image(installed: Rendered, variant: Answers, folder_for_all: Path) -> Image:
     """An image, built from a project that was worked in."""
     context = without_environment(installed(**variant), folder_for_all / "context")
-    for name in (".env", "app/.env", "app/web/.env.local", "app/local.pyc"):
+    for name in (".env", "app/.env", "app/kit/web/.env.local", "app/local.pyc"):
         (context / name).write_text("SECRET_KEY=of the development server\n")
     for path in context.rglob("*"):  # as under a umask of 077
         path.chmod(0o700 if path.is_dir() else 0o600)
@@ -158,7 +158,7 @@ def without_environment(project: Path, folder: Path) -> Path:
 def test_the_image_and_what_is_beside_it_run(
     image: Image, variant: Answers, server_url: str, tmp_path: Path
 ) -> None:
-    """In order: databases, `migrate`, the service and a worker; health, a user's first request; SIGTERM."""
+    """Start databases, `migrate`, the service and a worker; check health; register; stop."""
     app = image.root / "app"
     assert_nothing_else(image)
     before = files(app)
@@ -221,7 +221,7 @@ def test_the_image_and_what_is_beside_it_run(
 
 
 def assert_nothing_else(image: Image) -> None:
-    """Assert that an image has what it needs, for everybody to read, and that its user may change nothing."""
+    """Assert that an image has what it needs, readable for all and writable for nobody."""
     app = image.root / "app"
     found = {path.relative_to(app).parts[0] for path in app.rglob("*") if ".venv" not in path.parts}
     allowed = {
@@ -233,6 +233,7 @@ def assert_nothing_else(image: Image) -> None:
     }
     assert found <= allowed
     assert not [name for name in files(app) if ".env" in name or name.endswith("local.pyc")]
+    assert not (app / "app/kit/development").exists()
     for name, content in files(app).items():
         assert (image.context / name).read_bytes() == content
     installed = {

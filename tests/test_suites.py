@@ -11,8 +11,8 @@ from tests.projects import run
 from tests.servers import start
 from tests.variants import Answers, all_variants, covering_set
 
-# Counting branches takes more than half as long again; every pair of answers is counted, the others of the covering set
-# run in two processes.
+# Counting branches takes half as long again: it is done for every pair of answers. The other suites
+# of the covering set run in two processes.
 COVERING = covering_set(all_variants())
 COUNTED = covering_set(COVERING, 2)
 

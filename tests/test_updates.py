@@ -1,4 +1,4 @@
-"""Updates and changed answers, with what an owner has done in between: nothing of it is lost."""
+"""Updates and changed answers lose nothing of an owner's work."""
 
 import fcntl
 import re
@@ -14,7 +14,7 @@ import pytest
 
 from tests import postgresql
 from tests.conftest import Rendered, one_with, python_of
-from tests.projects import VERSION, environment, files, git, render, run, using
+from tests.projects import environment, files, git, run, using
 from tests.updates import (
     History,
     Outcome,
@@ -24,7 +24,6 @@ from tests.updates import (
     copied,
     empty_folders,
     own_of,
-    released,
     replace,
     scaffold,
     update,
@@ -34,7 +33,6 @@ from tests.variants import (
     Answers,
     Pair,
     choices,
-    code_of,
     covering_pairs,
     focused,
     kind_of,
@@ -48,7 +46,7 @@ Scaffolded = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def scaffolded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Scaffolded:
-    """A project that was rendered and committed; who changes it takes a copy."""
+    """Return a project that was rendered and committed. Copy it to change it."""
     made: dict[str, Path] = {}
 
     def get(**answers: Any) -> Path:
@@ -62,7 +60,7 @@ def scaffolded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Scaf
 
 @dataclass(frozen=True)
 class LivedIn:
-    """A project that its owner has worked in, and what of it is theirs."""
+    """A project in which its owner has worked, and their work."""
 
     project: Path
     own: Own
@@ -73,7 +71,7 @@ LivedInProjects = Callable[[Answers, bool], LivedIn]
 
 @pytest.fixture(scope="session")
 def lived_in(scaffolded: Scaffolded, tmp_path_factory: pytest.TempPathFactory) -> LivedInProjects:
-    """With slices of the owner's and, if asked for, edits in the template's own files."""
+    """Return a project with the owner's slices and, optionally, edits in the template's files."""
     made: dict[tuple[str, bool], LivedIn] = {}
 
     def get(answers: Answers, edited: bool) -> LivedIn:
@@ -138,7 +136,7 @@ def test_a_switch_gives_what_is_rendered_anew(
 
 
 def takes_away(pair: Pair) -> bool:
-    """Tell whether an option goes, and its folders with it; else one kind of it is replaced by another."""
+    """Tell whether an option goes with its folders, rather than one kind of it becoming another."""
     name, before, after = kind_of(pair)
     return after in ("none", False) or name == "ci" or (name == "database" and before == "none")
 
@@ -146,7 +144,10 @@ def takes_away(pair: Pair) -> bool:
 def test_nothing_of_the_owners_is_lost(
     switched: Callable[..., Outcome], rendered: Rendered, request: pytest.FixtureRequest, way: Pair
 ) -> None:
-    """Slices merge without a conflict. Of edits, what is not there any more is in files that went with an option, or in a `.rej`."""
+    """Slices merge without a conflict. Edits are lost only in files that went with an option.
+
+    With `--conflict rej`, they are in a `.rej` file.
+    """
     assert switched(way, edited=False) == Outcome({}, [], [])
     with_edits = switched(way, edited=True)
     if takes_away(way):
@@ -209,7 +210,7 @@ def kinds() -> list[Pair]:
     return list(found.values())
 
 
-# What a user is most likely to switch; `nox -s switches` runs the suites after all kinds of switches.
+# The most likely switches; `nox -s switches` runs the suites after all kinds of them.
 USUAL = [
     ("lifecycle", "depends", "clean-ioc"),
     ("lifecycle", "clean-ioc", "depends"),
@@ -222,7 +223,10 @@ USUAL = [
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize `way` and `kind` by switches: all that are sampled with `--switches`, else one of each kind or the usual ones."""
+    """Parametrize `way` and `kind` by switches.
+
+    All sampled ones with `--switches`, else one of each kind or the usual ones.
+    """
     every, few = metafunc.config.getoption("switches"), metafunc.config.getoption("quick")
     chosen = {
         "way": ways() if every else shown_ways(),
@@ -242,7 +246,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_the_suite_passes_after_a_switch(
     scaffolded: Scaffolded, kind: Pair, tmp_path: Path
 ) -> None:
-    """With slices of the owner's in it, in the switched project's own environment."""
+    """With the owner's slices, in the environment of the switched project."""
     before, after = kind
     project = copied(scaffolded(**before), tmp_path / "p")
     history = History(before)
@@ -262,59 +266,15 @@ def test_the_suite_passes_after_a_switch(
     shutil.rmtree(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def releases() -> list[str]:
-    """Return the released versions, the oldest first; each is a tag of the template."""
-    found = list(released())
-    assert len(found) >= 5, "this needs the whole history: `git fetch --unshallow`"
-    return found
+SMALL = focused(database="none")[0]
 
 
-@pytest.mark.parametrize("number", range(len(released())), ids=list(released()))
-@pytest.mark.parametrize("lifecycle", ["depends", "clean-ioc"])
-def test_a_released_version_is_updated(
-    template: Path,
-    releases: list[str],
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    number: int,
-    lifecycle: str,
+def test_an_answer_brings_files_where_the_owner_has_some(
+    scaffolded: Scaffolded, rendered: Rendered, tmp_path: Path
 ) -> None:
-    """To what is rendered anew, and with nothing of the owner's lost."""
-    databases = ["none", "sqlite", "postgresql"]
-    if not request.config.getoption("switches"):
-        databases = [databases[(number + len(lifecycle)) % 3]]
-    for database in databases:
-        answers: Answers = {
-            "lifecycle": lifecycle,
-            "database": database,
-            "examples": database == "sqlite",
-        }
-        folder = tmp_path / database
-        old = scaffold(template, folder / "old", version=releases[number], **answers)
-        fresh = render(template, folder / "fresh", **answers)
-        untouched = copied(old, folder / "untouched")
-        update(untouched, to=VERSION)
-        assert files(untouched) == files(fresh)
-        assert not empty_folders(untouched)
-        project = copied(old, folder / "project")
-        history = History(answers)
-        history.slices(project)
-        history.edits(project)
-        own = own_of(old, project)
-        commit(project, "Work of weeks")
-        update(project, to=VERSION)
-        outcome = account(own, project, fresh)
-        assert outcome.lost == outcome.vanished == []
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_files_of_the_owners_stay_where_the_template_has_learnt_to_bring_some(
-    template: Path, tmp_path: Path, wanted: bool
-) -> None:
-    """A Dockerfile of one's own meets the template's first one: nothing of it is lost; who answers no keeps it as it is."""
-    code = code_of(SMALL)
-    old = scaffold(template, tmp_path / "old", version="0.6.0", **code)
+    """Nothing is lost when a Dockerfile of the owner's meets the template's."""
+    without_files = SMALL | {"docker": False, "ci": "none"}
+    old = scaffolded(**without_files)
     project = copied(old, tmp_path / "project")
     theirs = {
         "Dockerfile": "FROM scratch\nCOPY ours /\n",
@@ -327,26 +287,11 @@ def test_files_of_the_owners_stay_where_the_template_has_learnt_to_bring_some(
         (project / name).write_text(text)
     own = own_of(old, project)
     commit(project, "What we had before the template")
-    beside: Answers = {} if wanted else {"docker": False, "ci": "none"}
-    fresh = render(template, tmp_path / "fresh", **code, **beside)
-    update(project, to=VERSION, **beside)
-    outcome = account(own, project, fresh)
+    update(project)
+    assert {name: (project / name).read_text() for name in theirs} == theirs
+    update(project, docker=True, ci="github")
+    outcome = account(own, project, rendered(**SMALL | {"docker": True, "ci": "github"}))
     assert outcome.lost == outcome.vanished == []
-    untouched = {} if wanted else {name: theirs[name] for name in theirs if name != ".editorconfig"}
-    assert untouched == {name: (project / name).read_text() for name in untouched}
-
-
-def test_released_revisions_have_stayed_as_they_were() -> None:
-    for version, hash_ in released().items():
-        listed = git(ROOT, "ls-tree", "-r", "-z", "--name-only", hash_, "template").split("\0")
-        revisions = [name for name in listed if re.search(r"migrations.*template.*_\d{4}\.", name)]
-        assert revisions, version
-        for name in revisions:
-            now = (ROOT / name).read_text()
-            assert git(ROOT, "show", f"{hash_}:{name}") == now, (version, name)
-
-
-SMALL = focused(database="none")[0]
 
 
 def copier(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -396,16 +341,16 @@ def test_wrong_answers_are_refused(
 def test_answers_changed_by_hand_fail_the_suite(
     installed: Rendered, variant: Answers, tmp_path: Path, old: str, new: str
 ) -> None:
-    """Copier takes them, or drops them, without a word."""
+    """Copier accepts or drops them silently."""
     project = copied(installed(**variant), tmp_path / "p")
-    run(project, "uv", "run", "pytest", "tests/test_answers.py")
+    run(project, "uv", "run", "pytest", "tests/kit/test_answers.py")
     replace(project / ".copier-answers.yml", old, new)
     with pytest.raises(AssertionError, match="test_no_answer_was_changed_by_hand"):
-        run(project, "uv", "run", "pytest", "tests/test_answers.py")
+        run(project, "uv", "run", "pytest", "tests/kit/test_answers.py")
 
 
 def test_every_question_with_choices_is_compared(rendered: Rendered) -> None:
-    text = (rendered(**SMALL) / "tests/test_answers.py").read_text()
+    text = (rendered(**SMALL) / "tests/kit/test_answers.py").read_text()
     assert set(re.findall(r'^    "(\w+)": ', text, re.MULTILINE)) == choices().keys()
 
 
@@ -418,8 +363,8 @@ def test_recopying_keeps_files_of_the_owners(lived_in: LivedInProjects, tmp_path
     changed = {line[3:] for line in status}
     assert not [line for line in status if line.startswith(" D")]
     assert "app/greetings/service.py" not in changed  # theirs
-    assert "app/http_client.py" in changed  # the template's, as it was rendered
-    assert "max_connections=100" in (project / "app/http_client.py").read_text()
+    assert "app/kit/http_client.py" in changed  # the template's, as it was rendered
+    assert "max_connections=100" in (project / "app/kit/http_client.py").read_text()
 
 
 def test_a_newer_version_is_announced(
@@ -447,7 +392,7 @@ def test_what_was_rendered_from_an_untagged_clone_can_be_updated(
     git(tmp_path, "clone", "--quiet", "--no-tags", str(template), str(moved))
     project = scaffold(moved, tmp_path / "p", version="HEAD", **SMALL)
     update(project, to="HEAD", cache="memory")
-    assert (project / "app/cache").is_dir()
+    assert (project / "app/kit/cache").is_dir()
     commit(project, "Switched")
     (moved / "template/news.txt").write_text("News.\n")
     commit(moved, "News")
@@ -460,7 +405,7 @@ def test_what_was_rendered_from_an_untagged_clone_can_be_updated(
 def test_the_queues_tables_are_taken_down_before_the_answer_changes(
     scaffolded: Scaffolded, server_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """As the README says; who forgot it is told."""
+    """As the documentation says; without it, `migrate` says what to do."""
     (variant,) = focused(database="postgresql", jobs="postgresql")
     project = copied(scaffolded(**variant), tmp_path / "p")
     urls = [postgresql.new_database(server_url) for _ in range(2)]

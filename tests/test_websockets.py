@@ -1,4 +1,4 @@
-"""WebSockets of real services: several processes, hundreds of clients, and a Valkey that fails."""
+"""WebSockets of running services: several processes, hundreds of clients, and a failing Valkey."""
 
 import asyncio
 import functools
@@ -17,6 +17,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests import probe
 from tests.conftest import Rendered, ServiceSettings, every_pair_with, one_with
 from tests.projects import run
 from tests.servers import SERVE, Service, children, resident, signed_in, start
@@ -44,10 +45,11 @@ def settings(
 
 
 class Client:
-    """A client, and all that it was ever sent."""
+    """A client and everything that it has received."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
+        self.name = ""
         self.received: list[dict[str, Any]] = []
         self.latencies: list[float] = []
         self.code: int | None = None
@@ -77,7 +79,7 @@ class Client:
 
 
 class Clients:
-    """Opens clients of one or several services, all of one user where there are users."""
+    """Connects clients to one or more services, as one user of each service if it has users."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
@@ -97,11 +99,13 @@ class Clients:
         )
         client = Client(connection)
         await until(lambda: client.received)
-        assert client.received.pop(0)["type"] == "ready"
+        ready = client.received.pop(0)
+        assert ready["type"] == "ready"
+        client.name = ready["sender"]
         return client
 
     async def join_all(self, services: Sequence[Service], count: int) -> list[Client]:
-        """Open them in turns."""
+        """Connect clients to the services in turn."""
         clients = []
         for number in range(count):
             clients.append(await self.join(services[number % len(services)]))
@@ -109,7 +113,7 @@ class Clients:
 
 
 async def protocols_of(service: Service) -> list[str] | None:
-    """Return what somebody new connects with; None where there are no users."""
+    """Return the subprotocols of a new user; None if the service has no users."""
     if "/register" not in httpx2.get(f"{service.url}/openapi.json", timeout=30).json()["paths"]:
         return None
     async with signed_in(service) as client:
@@ -123,7 +127,7 @@ async def clients() -> AsyncIterator[Clients]:
 
 
 async def until(happened: Callable[[], object], seconds: float = 20) -> float:
-    """Return how long it took. Raises TimeoutError if it does not happen."""
+    """Wait and return the seconds that it took. Raise TimeoutError after `seconds`."""
     started = time.monotonic()
     async with asyncio.timeout(seconds):
         while not happened():  # noqa: ASYNC110
@@ -132,14 +136,14 @@ async def until(happened: Callable[[], object], seconds: float = 20) -> float:
 
 
 def open_files_of_workers(service: Service) -> list[int]:
-    """Return how many files, sockets mostly, each of several worker processes has open."""
+    """Return the number of open files, mostly sockets, of each of two worker processes."""
     (supervisor,) = children(service.process.pid)
     counts = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in children(supervisor)]
-    return sorted(counts)[-2:]  # the smallest is of multiprocessing's own helper
+    return sorted(counts)[-2:]  # the smallest belongs to a helper of multiprocessing
 
 
 @every_pair_with(websockets="redis")
-def test_200_clients_of_two_workers_get_each_message_once_and_in_order(
+def test_200_clients_of_two_workers_receive_each_message_once_and_in_order(
     project: Path, settings: dict[str, str]
 ) -> None:
     async def talk(service: Service) -> None:
@@ -170,10 +174,10 @@ def test_200_clients_of_two_workers_get_each_message_once_and_in_order(
 
 
 @every_pair_with(websockets="memory")
-def test_a_client_that_takes_nothing_is_felt_by_nobody(
+def test_stalled_clients_disturb_neither_others_nor_the_shutdown(
     project: Path, settings: dict[str, str]
 ) -> None:
-    """Not by the others, not in memory, and not at SIGTERM."""
+    """Latencies and memory stay as they were, and SIGTERM works."""
 
     async def talk(service: Service) -> None:
         async with clients() as opener:
@@ -199,8 +203,8 @@ def test_a_client_that_takes_nothing_is_felt_by_nobody(
             while service.log.read_text().count('"code": 1013') < 10:
                 during.append(await measure())
                 assert resident(service) - memory < 10_000_000
-                assert len(during) < 15, "the system takes no end for clients that take nothing"
-            # The median, as two cores are also those of other tests.
+                assert len(during) < 15, "stalled clients are not closed"
+            # The median, since other tests share the two cores.
             assert statistics.median(during) < 3 * statistics.median(before) + 0.2
             service.process.send_signal(signal.SIGTERM)
             started = time.monotonic()
@@ -211,14 +215,16 @@ def test_a_client_that_takes_nothing_is_felt_by_nobody(
             for client in stalled:
                 client.connection.transport.abort()
 
-    # An outbox without a bound would be several times as large; who is found by the heartbeat did not fill it.
+    # Unbounded outboxes would be several times as large. Pings must not find stalled clients first.
     settings |= {"WEBSOCKET_OUTBOX_SIZE": "200000", "WEBSOCKET_PING_INTERVAL": "600"}
     with start(project, *SERVE, settings=settings) as service:
         asyncio.run(talk(service))
 
 
 @every_pair_with(websockets="memory")
-def test_resets_and_storms_take_nobody_along(project: Path, settings: dict[str, str]) -> None:
+def test_reset_and_reconnecting_clients_do_not_disturb_others(
+    project: Path, settings: dict[str, str]
+) -> None:
     async def talk(service: Service) -> None:
         async with clients() as opener:
             sender, listener = await opener.join(service), await opener.join(service)
@@ -267,10 +273,8 @@ async def it_is_restarted(valkey: Valkey) -> None:
 
 
 @every_pair_with(websockets="redis")
-def test_a_lost_link_comes_back_by_itself(
-    project: Path, settings: dict[str, str], valkey: Valkey
-) -> None:
-    """Cut, frozen, killed and restarted under traffic: clients are told, and nobody is stuck."""
+def test_lost_link_recovers(project: Path, settings: dict[str, str], valkey: Valkey) -> None:
+    """Cut, frozen, killed, restarted under traffic: clients resync, and messages arrive again."""
 
     async def talk(services: Sequence[Service]) -> None:
         async with clients() as opener:
@@ -283,7 +287,7 @@ def test_a_lost_link_comes_back_by_itself(
                 await fault(valkey)
                 took = await until(lambda: all(resync_of(client) for client in everybody), 15)
                 talking.cancel()
-                # A worker that could not publish says so to the others' clients; that may come now.
+                # A worker that could not publish announces it now.
                 await asyncio.sleep(2)
                 for number, sender in enumerate(everybody):
                     await sender.say(f"after {number}")
@@ -291,7 +295,7 @@ def test_a_lost_link_comes_back_by_itself(
                 await until(lambda: all(wanted <= set(each.texts) for each in everybody))  # noqa: B023
                 assert took < 6, fault
                 for client in everybody:
-                    assert len(client.texts) == len(set(client.texts)), "each once"
+                    assert len(client.texts) == len(set(client.texts)), "received once"
 
     with (
         start(project, *SERVE, settings=settings) as one,
@@ -301,6 +305,30 @@ def test_a_lost_link_comes_back_by_itself(
         for service in (one, other):
             assert service.stop() in (0, -15, 143)
             assert not service.errors()
+
+
+@one_with(websockets="redis")
+def test_member_is_removed_at_once_from_every_worker(
+    installed: Rendered, variant: Answers, settings: dict[str, str], tmp_path: Path
+) -> None:
+    async def talk(service: Service) -> None:
+        async with clients() as opener:
+            everybody = await opener.join_all([service], 20)
+            assert min(open_files_of_workers(service)) > 15, "both workers have clients"
+            for client in everybody[1:]:
+                path = f"/probe/rooms/lobby/members/{client.name}"
+                assert httpx2.delete(f"{service.url}{path}", timeout=30).status_code == 200
+                assert await until(lambda: client.code, 5) < 2  # noqa: B023
+                assert client.code == 4403
+            await everybody[0].say("still here")
+            await until(lambda: everybody[0].has("still here"))
+            assert [len(client.texts) for client in everybody[1:]] == [0] * 19
+
+    project = probe.add(installed(**variant), tmp_path / "project", routes=probe.ROOMS)
+    with start(project, *SERVE, "--workers", "2", settings=settings) as service:
+        asyncio.run(talk(service))
+        service.stop()
+        assert not service.errors()
 
 
 async def traffic(senders: Sequence[Client]) -> None:
@@ -315,7 +343,7 @@ def resync_of(client: Client) -> bool:
 
 
 @one_with(websockets="memory")
-def test_what_an_idle_connection_costs(project: Path, settings: dict[str, str]) -> None:
+def test_idle_connection_takes_less_than_100_kb(project: Path, settings: dict[str, str]) -> None:
     async def sit(service: Service) -> float:
         async with clients() as opener:
             await opener.join(service)
@@ -330,7 +358,9 @@ def test_what_an_idle_connection_costs(project: Path, settings: dict[str, str]) 
 
 
 @every_pair_with(websockets="memory")
-def test_who_may_connect_and_what_is_logged_of_it(project: Path, settings: dict[str, str]) -> None:
+def test_origins_are_checked_and_connections_logged_without_secrets(
+    project: Path, settings: dict[str, str]
+) -> None:
     async def visit(service: Service) -> None:
         async with clients() as opener:
             with pytest.raises(InvalidStatus) as raised:
@@ -357,9 +387,9 @@ def test_who_may_connect_and_what_is_logged_of_it(project: Path, settings: dict[
 
 
 @one_with(websockets="memory")
-def test_several_workers_without_a_backplane_are_warned_of(
+def test_warning_about_several_workers_without_a_backplane(
     project: Path, settings: dict[str, str]
 ) -> None:
     with start(project, *SERVE, "--workers", "2", settings=settings) as service:
         service.stop()
-        assert "each worker has rooms of its own" in service.log.read_text()
+        assert "each worker has its own rooms" in service.log.read_text()

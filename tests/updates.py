@@ -1,17 +1,16 @@
-"""Plays a user: works in a rendered project, updates it or changes an answer, and accounts for every line of theirs.
+"""Plays the owner of a project: works in it, updates it, and accounts for every line.
 
-Made to be read by whoever maintains another template: only `History` knows this one.
+Other templates can use this module: only `History` knows this template.
 
     project = scaffold(template, folder, **answers)       a rendered project in a git repository
     History(answers).slices(project)                      its owner works in it
     own = own_of(fresh_before, project)                   what is theirs
     commit(project, "Work of weeks")
     update(project, database="postgresql")                what `copier update` does
-    outcome = account(own, project, fresh_after)          conflicts, files that do not parse, lines lost
+    outcome = account(own, project, fresh_after)          conflicts, unparsable files, lost lines
 """
 
 import ast
-import re
 import shutil
 import stat
 import tomllib
@@ -24,27 +23,25 @@ from typing import Any, Literal
 import copier
 
 from tests.projects import VERSION, files, git, render, run
-from tests.variants import ROOT
 
 SOURCES = Path(__file__).parent / "history"
 OF_ANSWERS = (
-    "app/cache/responses.py",
-    "app/cache/store.py",
-    "app/database/engines.py",
-    "app/database/session.py",
+    "app/accounts/routes.py",
     "app/examples/background.py",
-    "app/jobs/queue.py",
-    "app/jobs/running.py",
-    "app/scopes.py",
+    "app/kit/cache/responses.py",
+    "app/kit/cache/store.py",
+    "app/kit/database/engines.py",
+    "app/kit/jobs/queue.py",
+    "app/kit/lifecycle/scopes.py",
+    "app/kit/websockets/backplane.py",
+    "app/rooms/routes.py",
     "app/upstream/dependencies.py",
     "app/upstream/service.py",
     "app/users/dependencies.py",
     "app/users/service.py",
-    "app/websockets/backplane.py",
-    "app/websockets/handler.py",
-    "tests/cache/test_store.py",
-    "tests/database/fixtures.py",
-    "tests/users/test_register.py",
+    "tests/accounts/test_register.py",
+    "tests/kit/cache/test_store.py",
+    "tests/kit/database/fixtures.py",
 )
 """Files that come, go or change with an answer, and that people have reason to change."""
 BESIDE_CODE = (
@@ -57,7 +54,7 @@ BESIDE_CODE = (
     "Dockerfile",
     "compose.yaml",
 )
-"""Files that run no code of the service; not all of them are in every project."""
+"""Files that run no code of the service; not every project has all of them."""
 MARKER = b"<<<<<<< before updating"
 
 
@@ -70,19 +67,9 @@ def scaffold(template: Path, folder: Path, version: str = VERSION, **answers: An
 
 
 def commit(project: Path, message: str) -> None:
-    """Commit all that is there."""
+    """Commit everything."""
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--allow-empty", "--message", message)
-
-
-def released() -> dict[str, str]:
-    """Return the commit of each released version, the oldest first: the one whose `CHANGELOG.md` gained its heading."""
-    found: dict[str, str] = {}
-    for hash_ in git(ROOT, "log", "--reverse", "--format=%H", "--", "CHANGELOG.md").split():
-        changelog = git(ROOT, "show", f"{hash_}:CHANGELOG.md")
-        for version in reversed(re.findall(r"^## (\d+\.\d+\.\d+)$", changelog, re.MULTILINE)):
-            found.setdefault(version, hash_)
-    return found
 
 
 def copied(project: Path, folder: Path) -> Path:
@@ -98,7 +85,7 @@ def update(
     to: str | None = None,
     **answers: Any,
 ) -> None:
-    """Update to a version of the template, the same one unless given, with some answers changed."""
+    """Update to a version of the template, by default the same one, with some answers changed."""
     copier.run_update(
         project,
         data=answers,
@@ -111,42 +98,94 @@ def update(
 
 
 class History:
-    """What the owner of a project did in it before they update."""
+    """What the owner of a project does in it before an update."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self.answers = answers
 
     def slices(self, project: Path, *, with_database: bool | None = None) -> None:
-        """Add slices of their own, as the README says: code, a line in a list, a setting, a dependency, a revision."""
+        """Add slices as the README says, and a line wherever the template has a place for one.
+
+        Without a database, `notes` is left out: it has a table.
+        """
         if with_database is None:
             with_database = self.answers["database"] != "none"
-        for name in ("greetings", "notes") if with_database else ("greetings",):
+        names = ("greetings", "notes") if with_database else ("greetings",)
+        for name in names:
             self.add_files(project, name)
-            add_to(
-                project / "app/slices.py",
-                f'    "{name}",\n',
-                behind="    # Yours:\n",
-                else_before="]\n\n\ndef",
-            )
+        slices = project / "app/slices.py"
+        insert(
+            slices,
+            "\n# Yours:\n",
+            "".join(
+                f"import app.{name}.{module}\n"
+                for name in names
+                for module in ("dependencies", "routes")
+            ),
+        )
+        for name in reversed(names):
+            line = f"Slice(router=app.{name}.routes.router, dependencies=app.{name}.dependencies)"
+            insert(slices, "    # Yours:\n", f"    {line},\n")
         append(
             project / "app/settings.py",
-            '    greeting: str = "Hello"\n    """What visitors are greeted with."""\n',
+            '    greeting: str = "Hello"\n    """The first word of every greeting."""\n',
         )
-        add_to(
-            project / "app/wiring.py",
-            "Fakes = Sequence[Override]\n",
-            behind="# Yours:\n",
-            else_before="\n\nclass State(TypedDict):",
-        )
+        self.add_providers(project / "app/wiring.py")
+        commands = project / "app/__main__.py"
+        insert(commands, "import app.application\n", "from app.greetings.commands import greet\n")
+        insert(commands, "    # Yours:\n", '    Command("greet", greet, ["name"]),\n')
+        self.extend_application(project / "app/application.py")
         run(project, "uv", "add", "--quiet", "--frozen", "humanize>=4")
         (project / "app/greetings/wave.png").write_bytes(bytes(range(256)))
 
     def add_files(self, project: Path, name: str) -> None:
+        """Add the files of a slice, wired in the style of the lifecycle."""
         for source in (name, f"{name}-{self.answers['lifecycle']}"):
             shutil.copytree(SOURCES / source, project, dirs_exist_ok=True)
 
+    def add_providers(self, wiring: Path) -> None:
+        """Add a singleton and a provider that reads the request, with their imports."""
+        replace(wiring, "from fastapi import Depends\n", "from fastapi import Depends, Header\n")
+        insert(
+            wiring,
+            "from fastapi import Depends, Header\n\n",
+            "from app.greetings.clock import Clock\n",
+        )
+        append(
+            wiring,
+            "\n\n@singleton\nasync def get_clock() -> Clock:\n    return Clock()\n\n\n"
+            "ClockDep = Annotated[Clock, Depends(get_clock)]\n\n\n"
+            "async def get_language(\n"
+            '    accept_language: Annotated[str, Header()] = "en",\n'
+            ") -> str:\n"
+            '    return accept_language.partition(",")[0]\n\n\n'
+            "LanguageDep = Annotated[str, Depends(get_language)]\n",
+        )
+
+    def extend_application(self, application: Path) -> None:
+        """Add a middleware and a router that no slice has."""
+        insert(
+            application,
+            "from contextlib import AbstractAsyncContextManager\n\n",
+            "from starlette.middleware import Middleware\n\n"
+            "import app.greetings.status\nimport app.greetings.timing\n",
+        )
+        replace(
+            application,
+            "        middleware=kit_middleware(settings),  # the first is the outermost\n",
+            "        middleware=[\n"
+            "            *kit_middleware(settings),\n"
+            "            Middleware(app.greetings.timing.ServerTiming),\n"
+            "        ],\n",
+        )
+        replace(
+            application,
+            "    return application\n",
+            "    application.include_router(app.greetings.status.router)\n    return application\n",
+        )
+
     def convert(self, project: Path, lifecycle: str) -> None:
-        """Write the `dependencies.py` of their slices anew, as the README says."""
+        """Rewrite the `dependencies.py` of the slices, as `docs/updating.md` says."""
         for name in ("greetings", "notes"):
             if (project / f"app/{name}").exists():
                 source = SOURCES / f"{name}-{lifecycle}"
@@ -156,31 +195,37 @@ class History:
         """Change the template's own files in every way that people do."""
         # A function is changed.
         replace(
-            project / "app/http_client.py",
+            project / "app/kit/http_client.py",
             "    limits = Limits(max_connections=100, max_keepalive_connections=20)\n",
             "    limits = Limits(max_connections=500, max_keepalive_connections=50)  # measured\n",
         )
-        # Lines are added at the start, in the middle, at the end.
+        # Lines are added at the start, in the middle and at the end.
         application = project / "app/application.py"
         insert(application, "from collections.abc import Sequence\n", "from time import time\n")
-        insert(
-            application, "    add_problem_handlers(app)\n", "    app.state.started_at = time()\n"
+        replace(
+            application,
+            "    for each in SLICES:\n        if",
+            "    application.state.started_at = time()\n    for each in SLICES:\n        if",
         )
+        append(application, '\n\nOURS = "at the end"\n')
         append(
-            application, "\n\ndef started_at(app: App) -> float:\n    return app.state.started_at\n"
+            project / "tests/conftest.py",
+            '\n\n@pytest.fixture\ndef ours() -> str:\n    return "ours"\n',
         )
-        conftest = project / "tests/conftest.py"
-        append(conftest, '\n\n@pytest.fixture\ndef ours() -> str:\n    return "ours"\n')
         readme = project / "README.md"
         insert(readme, "# My Service\n", "\nOwned by team Ours; see the runbook.\n")
-        insert(readme, "## What is where\n", "\nWe keep decisions in `docs/decisions`.\n")
+        insert(readme, "## Layout\n", "\nWe keep decisions in `docs/decisions`.\n")
         append(readme, "\n## Our runbook\n\nAsk in #ours.\n")
         append(project / ".env.example", "OUR_FLAG=1\n")
         append(project / ".gitignore", "/ours/\n")
         insert(project / "pyproject.toml", "[tool.ruff]\n", "# Our house style:\n")
         insert(project / "dev.py", "import os\n", "# Ours: a proxy is needed here.\n")
-        insert(project / "app/__main__.py", "import sys\n", "# Ours: see the runbook.\n")
-        # So are they in the files that an answer brings along, and in those that it swaps.
+        insert(
+            project / "app/main.py",
+            "from app.application import create_app\n",
+            "# Ours: see the runbook.\n",
+        )
+        # Files that an answer adds or replaces are edited, too.
         for file in map(project.joinpath, OF_ANSWERS):
             if file.exists():
                 append(file, f'\n\nOURS = "{file.stem}"\n')
@@ -190,24 +235,18 @@ class History:
                 file.write_text(
                     f"{first}\n# Ours: {file.name}, above\n{rest}# Ours: {file.name}, below\n"
                 )
-        if self.answers["lifecycle"] == "depends":
-            insert(
-                project / "app/wiring.py",
-                "HttpClientDep = Annotated[AsyncClient, Depends(get_http_client)]\n",
-                "OurHttpClientDep = HttpClientDep\n",
-            )
-        else:
-            insert(
-                project / "app/wiring.py",
-                "def register(container: AppContainer) -> None:\n",
-                "    # Ours: what others need is registered here.\n",
-            )
+        made_by = {"depends": "Depends(get_http_client)", "clean-ioc": "Resolve(AsyncClient)"}
+        insert(
+            project / "app/kit/wiring.py",
+            f"HttpClientDep = Annotated[AsyncClient, {made_by[self.answers['lifecycle']]}]\n",
+            "OurHttpClientDep = HttpClientDep\n",
+        )
         # A file is formatted in another way.
         ruff = ("ruff", "format", "--quiet", "--isolated", "--line-length", "60")
-        run(project, *ruff, "app/web/problems.py", "app/web/logs.py")
+        run(project, *ruff, "app/kit/web/problems.py", "app/kit/logs.py")
         # One is renamed, one deleted, one made executable.
-        (project / "tests/web/test_shell.py").rename(project / "tests/web/test_http.py")
-        (project / "tests/web/test_openapi.py").unlink()
+        (project / "tests/kit/web/test_shell.py").rename(project / "tests/kit/web/test_http.py")
+        (project / "tests/kit/web/test_openapi.py").unlink()
         (project / "dev.py").chmod(0o755)
 
 
@@ -217,28 +256,20 @@ def append(file: Path, text: str) -> None:
 
 
 def insert(file: Path, after: str, text: str) -> None:
-    """Add text behind the one place where `after` stands."""
+    """Add text after the only occurrence of `after`."""
     replace(file, after, after + text)
 
 
-def add_to(file: Path, text: str, *, behind: str, else_before: str) -> None:
-    """Add text behind a comment that asks for it; earlier versions of the template have none."""
-    if behind in file.read_text():
-        insert(file, behind, text)
-    else:
-        replace(file, else_before, text + else_before)
-
-
 def replace(file: Path, old: str, new: str) -> None:
-    """Replace what stands in a file once."""
+    """Replace the only occurrence of a text in a file."""
     content = file.read_text()
-    assert content.count(old) == 1, f"{old!r} stands {content.count(old)} times in {file}"
+    assert content.count(old) == 1, f"{old!r} occurs {content.count(old)} times in {file}"
     file.write_text(content.replace(old, new))
 
 
 @dataclass(frozen=True)
 class Own:
-    """What is the owner's own in a project: the difference between what was rendered and what they committed."""
+    """What the owner added to a project: the difference between the render and their commit."""
 
     lines: dict[str, Counter[str]]
     binaries: dict[str, bytes]
@@ -247,7 +278,7 @@ class Own:
 
 
 def own_of(rendered: Path, project: Path) -> Own:
-    """Compare a render with what its owner has made of it."""
+    """Compare a render with the project that its owner has made of it."""
     before, after = files(rendered), files(project)
     lines: dict[str, Counter[str]] = {}
     binaries = {}
@@ -276,13 +307,16 @@ def _lines(content: bytes) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an update went: `lost` are lines and other things of the owner's that are nowhere any more."""
+    """The result of an update.
+
+    `lost` names the owner's lines, bytes and modes that are in no file any more.
+    """
 
     conflicts: dict[str, int]
     unparsable: list[str]
     lost: list[str]
     vanished: list[str] = field(default_factory=list)
-    """Files with lines of the owner's that are not there any more."""
+    """Removed files in which the owner had lines."""
 
     @property
     def hunks(self) -> int:
@@ -290,16 +324,17 @@ class Outcome:
 
 
 def account(own: Own, project: Path, fresh: Path) -> Outcome:
-    """Look for everything of the owner's in an updated project; `fresh` is what they would be given anew.
+    """Look for the owner's work in an updated project; `fresh` is a new render of the new answers.
 
-    A line has to be there once more than the template has it: in the file, in a conflict, or in a `.rej` beside it.
+    A line must occur once more than in the fresh render: in the file, in a conflict, or in a `.rej`
+    file next to it.
     """
     after, template = files(project), files(fresh)
     lost = []
     for name, written in own.lines.items():
         content = after.get(name, b"")
         there = _lines(content) + _rejected(after.get(f"{name}.rej", b""))
-        # A line that both sides of a conflict begin or end with stands there once.
+        # A line with which both sides of a conflict begin or end occurs only once.
         if MARKER not in content:
             there -= _lines(template.get(name, b""))
         missing = written - there
@@ -338,7 +373,7 @@ def _unparsable(tree: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def empty_folders(project: Path) -> list[str]:
-    """Return the folders in which nothing is left."""
+    """Return the empty folders of a project."""
     return [
         str(path.relative_to(project))
         for path in project.rglob("*")

@@ -1,4 +1,4 @@
-"""A Valkey server for the template's own tests, with everything that can happen to one."""
+"""A Valkey server for the template's own tests, and its faults."""
 
 import signal
 import subprocess
@@ -14,24 +14,20 @@ from tests import projects
 from tests.servers import free_port
 from tests.variants import ROOT
 
-SOURCE = (
-    ROOT
-    / "template/{% if has_devservers %}devservers{% endif %}"
-    / "{% if uses_redis %}.{% endif %}/valkey.py"
-)
+SOURCE = ROOT / "template/app/kit/development" / "{% if uses_redis %}.{% endif %}/valkey.py"
 
 
 def load() -> ModuleType:
-    """Return the module that rendered projects have."""
+    """Return the module of rendered projects."""
     return projects.load(SOURCE)
 
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
-"""Options of a server that has written what it says it has."""
+"""Options of a server that confirms a write only once it is on disk."""
 
 
 class Valkey:
-    """A server on a TCP port of its own, with `options` of its command line; without any it keeps nothing."""
+    """A server on a free TCP port; without `options` it stores nothing on disk."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -79,7 +75,7 @@ class Valkey:
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Valkey]:
-    """Yield a server that is gone afterwards."""
+    """Yield a temporary server."""
     valkey = Valkey(folder, *options)
     valkey.start()
     try:

@@ -51,7 +51,7 @@ def is_offered(variant: Mapping[str, Any]) -> bool:
 
 
 def product(values: Mapping[str, Sequence[Any]]) -> list[Answers]:
-    """Return every combination of values of questions, without those that are refused beside another."""
+    """Return every combination of values of questions, except for refused ones."""
     variants = (
         dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())
     )
@@ -74,9 +74,9 @@ def _all_variants() -> tuple[Answers, ...]:
 
 
 def all_variants() -> list[Answers]:
-    """Return the product of all answers that change code, without those that are refused beside another.
+    """Return every combination of answers that change code, except for refused ones.
 
-    Each has one of the answers that put files beside the code, so that every triple of answers occurs.
+    Each has some answer to the questions in `BESIDE`, so that every triple of answers occurs.
     """
     return list(_all_variants())
 
@@ -110,7 +110,7 @@ def covering_set(variants: Sequence[Answers], strength: int = 3) -> list[Answers
 def covering(those: Sequence[T], features: Sequence[Iterable[Hashable]]) -> list[T]:
     """Return few of `those` that have between them every feature that any of them has.
 
-    Greedy, from several orders, because the first of equals decides much; the smallest set found is returned.
+    Greedy, from several orders: the first of equals decides much. Return the smallest set found.
     """
     numbers: dict[Hashable, int] = {}
     bits = [
@@ -137,7 +137,7 @@ Pair = tuple[Answers, Answers]
 
 @cache
 def pairs() -> list[Pair]:
-    """Return every two variants that differ in one answer that changes code, and few that differ in one of the others."""
+    """Return all pairs that differ in one answer about code, and few that differ in another."""
     found = [
         (one, code_of(other) | {name: one[name] for name in BESIDE})
         for one, other in itertools.combinations(all_variants(), 2)
@@ -175,7 +175,7 @@ def kind_of(pair: Pair) -> tuple[str, Any, Any]:
 
 
 def name_of_pair(pair: Pair) -> str:
-    """Return a pair's name in test ids, such as `depends-sqlite-examples=no-database=postgresql`."""
+    """Return a pair's name in test ids: `depends-sqlite-examples=no-database=postgresql`."""
     name, _, after = kind_of(pair)
     return f"{name_of(pair[0])}-{name}={str(after).lower()}"
 
@@ -191,7 +191,7 @@ def name_of(variant: Mapping[str, Any]) -> str:
 
 
 def command_for(variant: Mapping[str, Any], *options: str) -> str:
-    """Return the command that renders the variant and runs its suite, with options of `uv run`, to reproduce a failure by hand."""
+    """Return the command that renders a variant and runs its suite, with options of `uv run`."""
     data = " ".join(f"-d {name}={str(value).lower()}" for name, value in variant.items())
     render = f"copier copy --vcs-ref HEAD --defaults {data} . ../variant"
     return f"{render} && cd ../variant && uv run {shlex.join(options)} pytest"
@@ -204,7 +204,7 @@ def least(name: str) -> Any:
 
 
 def focused(*names: str, **answers: Any) -> list[Answers]:
-    """Return all variants that differ in the named questions; `answers` hold, and the rest is the least."""
+    """Return the variants of the named questions beside `answers`; the rest is the least."""
     assert {*names, *answers} <= choices().keys()
     return product(
         {

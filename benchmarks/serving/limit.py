@@ -1,4 +1,4 @@
-"""The limit: Starlette and a bare asyncpg pool, the same work, the same bytes; run inside of a rendered project.
+"""The limit: Starlette and a bare asyncpg pool, the same work and bytes, in a rendered project.
 
 python limit.py PORT
 """

@@ -1,4 +1,4 @@
-"""The service as it is rendered, with a cheap password hash and without mails; run inside of a rendered project.
+"""The rendered service, with a cheap password hash and without mails, in a rendered project.
 
 python rendered.py PORT
 """
@@ -10,13 +10,13 @@ sys.path.insert(0, os.getcwd())
 
 from app import main
 from app.application import create_app
-from app.overrides import Override, override
-from app.server import run_server
+from app.kit.lifecycle.overrides import Override, override
+from app.kit.server import run_server
 
 
 def overrides() -> list[Override]:
     try:
-        from app.mail import Mailer
+        from app.kit.mail import Mailer
         from app.users.passwords import PasswordHasher
     except ImportError:
         return []  # it has no users

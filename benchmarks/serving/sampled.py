@@ -1,4 +1,4 @@
-"""Another of these scripts, with its stacks counted a thousand times a second of CPU; run inside of a rendered project.
+"""Another of these scripts, its stacks sampled each millisecond of CPU, in a rendered project.
 
 python sampled.py SCRIPT COUNTS PORT
 
@@ -19,7 +19,7 @@ LAYERS = {
     "FastAPI, Starlette, Pydantic": "/(fastapi|starlette|pydantic)/",
     "Clean IoC": "/clean_ioc/",
     "the token": "/jwt/",
-    "logging": "/logging/|/web/logs",
+    "logging": "/logging/|/kit/logs",
     "uvicorn and its event loop": "/(uvicorn|uvloop|asyncio)/",
     "the code itself": f"^{os.getcwd()}/app/|/serving/(?!sampled)",
 }

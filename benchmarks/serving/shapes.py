@@ -1,8 +1,9 @@
-"""The shapes that data access could have had, on SQLite: CPU for one row by its key, and for one insert.
+"""Possible shapes of data access, on SQLite: CPU for one row by its key, and for one insert.
 
     python shapes.py DATABASE USER ROUNDS      (inside of a rendered project)
 
-All shapes run in turn, A B C A B C ..., in one process; writes the microseconds of each round as JSON.
+All shapes run in turn, A B C A B C ..., in one process. The microseconds of each round are printed
+as JSON.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.database import Session, Transaction, open_database
+from app.kit.database import Session, Transaction, open_database
 from app.settings import Settings
 from app.users.models import User
 from app.users.repository import UserRepository

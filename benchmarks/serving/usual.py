@@ -1,4 +1,4 @@
-"""The usual way, as tutorials show it: `def` providers, `lru_cache`, `BaseHTTPMiddleware`, an ORM session a request.
+"""The usual way, as in tutorials: `def` providers, `lru_cache`, `BaseHTTPMiddleware`, ORM sessions.
 
 python usual.py PORT      (inside of a rendered project, for its environment and its database)
 """

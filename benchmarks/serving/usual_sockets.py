@@ -1,4 +1,4 @@
-"""WebSockets the usual way, as tutorials show them: a loop over all sockets; run inside of a rendered project.
+"""WebSockets the usual way, as in tutorials: a loop over all sockets, in a rendered project.
 
 python usual_sockets.py PORT
 """

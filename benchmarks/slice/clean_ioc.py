@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from clean_ioc import Lifespan
 
-from app.graph import AppContainer
-from app.scopes import Resolve
+from app.kit.lifecycle.graph import AppContainer
+from app.kit.lifecycle.scopes import Resolve
 from app.settings import Settings
 
 

@@ -1,10 +1,10 @@
-"""Under plain `Depends`: an object of the request's, and dependencies that need each other, 12 deep."""
+"""Plain `Depends`: an object of the request, and a chain of 12 dependencies."""
 
 from typing import Annotated, Any
 
 from fastapi import Depends
 
-from app.wiring import SettingsDep
+from app.kit.wiring import SettingsDep
 
 
 class Hello:

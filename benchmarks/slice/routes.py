@@ -1,4 +1,4 @@
-"""A route that costs a millisecond, cached and not; a stream; an object of the request's; many routes; deep graphs."""
+"""Routes to measure: a costly one, cached and not; a stream; request objects; many; deep graphs."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from app.bench.dependencies import LEVELS, HelloDep
-from app.wiring import HttpClientDep
+from app.kit.wiring import HttpClientDep
 
 router = APIRouter(prefix="/bench")
 
@@ -22,7 +22,7 @@ async def compute() -> dict[str, str]:
 
 router.get("/computed")(compute)
 try:
-    from app.cache.decorator import cached
+    from app.kit.cache import cached
 except ImportError:
     pass  # this project has no cache
 else:

@@ -3,8 +3,8 @@
 import gc
 
 from app.application import create_app
+from app.kit.logs import configure_logging
 from app.settings import Settings
-from app.web.logs import configure_logging
 
 settings = Settings()
 configure_logging(settings)

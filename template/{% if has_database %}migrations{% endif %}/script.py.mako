@@ -1,8 +1,7 @@
 """${message}"""
 
-${imports if imports else ""}
 import sqlalchemy as sa
-from alembic import op
+from alembic import op${("\n" + imports) if imports else ""}
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

@@ -1,1 +1,4 @@
-"""Worked examples, one short file a pattern. Delete this folder, its tests and its line in `app/slices.py`."""
+"""Worked examples, one short file each.
+
+To remove them, delete this folder, its tests and its lines in `app/slices.py`.
+"""

@@ -1,7 +1,7 @@
-"""Background work: after the response, in a scope of its own.
+"""Background work after the response, in a scope of its own.
 
-FastAPI's `BackgroundTasks` promises little. What is waiting is lost if the process is killed, or is still busy
-`SHUTDOWN_TIMEOUT` seconds after SIGTERM; nothing is tried twice; and a task that raises takes those after it along.
+FastAPI's `BackgroundTasks` are not durable: a task is lost if the process is killed, or if it runs
+longer than `SHUTDOWN_TIMEOUT` after SIGTERM. It is not retried, and an error skips later tasks.
 """
 
 import logging
@@ -12,26 +12,26 @@ from pydantic import BaseModel
 
 from app.examples.dependencies import RequestTrackerDep
 from app.examples.tracking import RequestTracker
-from app.scopes import RootScope, RootScopeDep
+from app.kit.lifecycle import RootScope, RootScopeDep
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
 
-class Begun(BaseModel):
+class WorkStarted(BaseModel):
     request: UUID
 
 
 @router.post("/background", status_code=202)
-async def begin(
+async def start(
     tracker: RequestTrackerDep, tasks: BackgroundTasks, root_scope: RootScopeDep
-) -> Begun:
+) -> WorkStarted:
     tasks.add_task(work, root_scope, tracker.id)
-    return Begun(request=tracker.id)
+    return WorkStarted(request=tracker.id)
 
 
 async def work(root_scope: RootScope, request: UUID) -> None:
-    """Takes values, not the request's objects: those would be held for as long as the work takes."""
+    """Work with values: objects of the request are closed after the response."""
     try:
         async with root_scope.new_scope() as scope:
             tracker = await scope.resolve(RequestTracker)

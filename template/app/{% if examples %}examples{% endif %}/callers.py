@@ -1,11 +1,11 @@
-"""Who calls, as far as the domain wants to know: a value, and no request."""
+"""The caller as a value of the domain, without the request."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class UserAgent:
-    """What the caller says of itself (RFC 9110, 10.1.5)."""
+    """The `User-Agent` header (RFC 9110, 10.1.5)."""
 
     text: str
 

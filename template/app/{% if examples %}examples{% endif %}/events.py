@@ -1,6 +1,6 @@
-"""Server-sent events: a clock that goes on where its reader left off, and that ends when the server stops.
+"""Server-sent events: a clock that resumes after a reconnect and ends when the server stops.
 
-Where nothing happens for 15 seconds FastAPI sends a comment, so that no proxy takes the stream for dead.
+FastAPI sends a comment every 15 seconds, so that proxies do not close an idle stream.
 """
 
 import time
@@ -15,18 +15,17 @@ from app.examples.dependencies import StoppingDep
 
 router = APIRouter()
 
-_MEMORY = 60
-"""How many seconds a reader may have missed."""
+_MAX_REPLAY_SECONDS = 60
 
 
 @router.get("/events", response_class=EventSourceResponse)
 async def events(
     stopping: StoppingDep, last_event_id: Annotated[int | None, Header()] = None
 ) -> AsyncIterator[ServerSentEvent]:
-    """Each second once, by its number as id; a browser that connects again sends the last it saw."""
+    """Send every second once, with its number as id; a browser reconnects with the last id."""
     second = int(time.time())
     if last_event_id is not None:
-        second = min(max(last_event_id + 1, second - _MEMORY), second + 1)
+        second = min(max(last_event_id + 1, second - _MAX_REPLAY_SECONDS), second + 1)
     while not await stopping.wait(second - time.time()):
         yield ServerSentEvent(id=str(second), data=datetime.fromtimestamp(second, UTC))
         second += 1

@@ -1,4 +1,4 @@
-"""External API: one HTTP client for the app's life, a deadline, few retries, a problem (503) when it is down."""
+"""An external API: a shared HTTP client, a deadline, few retries, and 503 when it is down."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -14,4 +14,4 @@ class ExternalHealth(BaseModel):
 
 @router.get("/external-health")
 async def external_health(api: ExternalApiDep) -> ExternalHealth:
-    return ExternalHealth(status=await api.health())
+    return ExternalHealth(status=await api.check_health())

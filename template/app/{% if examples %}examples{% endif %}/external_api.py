@@ -1,4 +1,4 @@
-"""Another service, over HTTP."""
+"""The client of another service."""
 
 import asyncio
 import logging
@@ -6,34 +6,35 @@ import random
 
 from httpx2 import AsyncClient, HTTPError
 
-from app.errors import Unavailable
+from app.kit.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 3
-_TIMEOUT = 2.0
-"""Seconds for one try."""
-_PAUSE = 0.1
-"""Seconds before the second try, at most; twice as long before the third."""
+_ATTEMPTS = 3
+_ATTEMPT_TIMEOUT_SECONDS = 2.0
+# Before the second attempt; doubled before the third.
+_MAX_DELAY_SECONDS = 0.1
 
 
 class ExternalApi:
-    """Uses the app's one HTTP client, which keeps connections open: connecting costs more than asking."""
+    """Uses the shared HTTP client, which keeps connections open."""
 
     def __init__(self, http_client: AsyncClient, url: str) -> None:
         self.http_client = http_client
         self.url = url
 
-    async def health(self) -> int:
-        """Return the status code of its answer. Raises Unavailable if there is none in time, or a 5xx each time.
+    async def check_health(self) -> int:
+        """Return the status code of its response.
 
-        Only what may be done twice, as a GET may, is tried again.
+        Raise Unavailable if it does not answer in time, or with 5xx in every attempt. Retry only
+        idempotent requests, such as GET.
         """
         failure: Exception | None = None
-        for attempt in range(_TRIES):
-            await asyncio.sleep(_PAUSE * attempt * random.uniform(0.5, 1))  # noqa: S311 (no secret)
+        for attempt in range(_ATTEMPTS):
+            jitter = random.uniform(0.5, 1)  # noqa: S311 (no secret)
+            await asyncio.sleep(_MAX_DELAY_SECONDS * attempt * jitter)
             try:
-                async with asyncio.timeout(_TIMEOUT):
+                async with asyncio.timeout(_ATTEMPT_TIMEOUT_SECONDS):
                     response = await self.http_client.get(self.url)
                 if response.is_server_error:
                     response.raise_for_status()

@@ -1,4 +1,4 @@
-"""Lifecycle: what is made once for the app (singleton), once a request (scoped), and every time (transient)."""
+"""Lifetimes: once per app (singleton), once per request (scoped), every time (transient)."""
 
 from uuid import UUID
 
@@ -28,5 +28,5 @@ async def lifecycle(
 
 @router.get("/tracker")
 async def tracker(tracker: RequestTrackerDep) -> dict[str, UUID]:
-    """Another one with every request."""
+    """Return the id of the request's tracker."""
     return {"id": tracker.id}

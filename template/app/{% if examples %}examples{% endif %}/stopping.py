@@ -1,7 +1,7 @@
-"""Tells streams without an end that the server was asked to stop.
+"""Tells endless streams that the server is stopping.
 
-The server tells the app only once the last response has ended, which such a stream would put off until it is
-cut: so this listens to SIGTERM and SIGINT, too, where the server does.
+The server closes the app after the last response, so an endless stream would delay the shutdown.
+This listens to SIGTERM and SIGINT as the server does.
 """
 
 import asyncio
@@ -13,16 +13,18 @@ from types import FrameType
 
 
 class Stopping:
+    """An event that is set when the server begins to stop."""
+
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._begun = asyncio.Event()
 
     def begin(self) -> None:
-        """May be called by a signal handler."""
+        """Set the event; signal handlers may call this."""
         self._loop.call_soon_threadsafe(self._begun.set)
 
     async def wait(self, seconds: float) -> bool:
-        """Return True as soon as it begins, or False after so many seconds."""
+        """Return True as soon as the server stops, or False after some seconds."""
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 await self._begun.wait()
@@ -33,9 +35,10 @@ class Stopping:
 
 @contextmanager
 def open_stopping() -> Iterator[Stopping]:
+    """Yield the event, set by the signals that stop the server."""
     stopping = Stopping()
     numbers = (signal.SIGTERM, signal.SIGINT)
-    # Without a server (a command, a job) a signal ends the process, as it should.
+    # In a command or a worker the default handler is no function: the signal ends the process.
     before: dict[int, Callable[[int, FrameType | None], object]] = {
         number: handler for number in numbers if callable(handler := signal.getsignal(number))
     }
@@ -44,7 +47,7 @@ def open_stopping() -> Iterator[Stopping]:
         stopping.begin()
         before[number](number, frame)
 
-    # Python lets only the main thread listen.
+    # Only the main thread may handle signals.
     if threading.current_thread() is threading.main_thread():
         for number in before:
             signal.signal(number, begin)

@@ -1,4 +1,4 @@
-"""Streaming: a response that is sent while it is made, and not made any further once its reader has left."""
+"""A streamed response, sent while it is generated; it ends when the client disconnects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 router = APIRouter()
 
-_PAUSE = 0.1
+_DELAY_SECONDS = 0.1
 
 
 class TextStream(StreamingResponse):
@@ -17,7 +17,7 @@ class TextStream(StreamingResponse):
 
 @router.get("/stream", response_class=TextStream)
 async def stream() -> AsyncIterator[str]:
-    """A hundred chunks in ten seconds; `curl -N` shows them as they come."""
+    """Send a hundred chunks in ten seconds; `curl -N` shows each at once."""
     for number in range(100):
         yield f"data chunk {number}\n"
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_DELAY_SECONDS)

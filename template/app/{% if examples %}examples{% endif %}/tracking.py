@@ -1,17 +1,17 @@
-"""Two objects to look at while they live and die."""
+"""Two objects with different lifetimes."""
 
 from uuid import UUID, uuid4
 
 
 class RequestTracker:
-    """Made once a request: whoever asks within it gets the same one."""
+    """Created once per request."""
 
     def __init__(self) -> None:
         self.id: UUID = uuid4()
 
 
 class OperationToken:
-    """Transient: whoever asks gets a new one."""
+    """Transient: created for every parameter."""
 
     def __init__(self) -> None:
         self.id: UUID = uuid4()

@@ -1,4 +1,4 @@
-"""Who calls: `CurrentUserDep` makes a route one for signed-in users."""
+"""The current user: a parameter `user: CurrentUserDep` requires a signed-in user."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ async def get_current_user(
 ) -> User:
     if credentials is None:
         raise NotAuthenticated("Please sign in.")
-    return await authenticator.user(credentials.credentials)
+    return await authenticator.authenticate(credentials.credentials)
 
 
 CurrentUserDep = Annotated[User, Depends(get_current_user)]

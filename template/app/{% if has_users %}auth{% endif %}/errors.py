@@ -1,22 +1,22 @@
-"""Why a caller is turned away."""
+"""Errors of signing in."""
 
 from collections.abc import Mapping
 
-from app.errors import ServiceError
+from app.kit.errors import ServiceError
 
 
 class NotAuthenticated(ServiceError):
-    """The caller did not prove who they are."""
+    """The caller's identity is unknown."""
 
     status = 401
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}  # RFC 9110, 11.6.1
 
 
 class TooManyAttempts(ServiceError):
-    """The caller has to wait; `retry_after` is in seconds."""
+    """The caller must wait for `retry_after` seconds."""
 
     status = 429
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("Too many attempts. Please wait a while.")
+        super().__init__("Too many attempts; try again later.")
         self.headers = {"Retry-After": str(retry_after)}

@@ -1,4 +1,4 @@
-"""What goes over the wire (RFC 6749, 5.1)."""
+"""Responses (RFC 6749, 5.1)."""
 
 from typing import Literal
 

@@ -1,51 +1,53 @@
-"""Signing in, and telling from a token who calls."""
+"""Signing in and authentication."""
 
-from app.auth.attempts import Attempts
 from app.auth.errors import NotAuthenticated
+from app.auth.limiter import SignInLimiter
 from app.auth.tokens import AccessTokens
 from app.users.models import User
 from app.users.passwords import PasswordHasher
 from app.users.repository import UserRepository
-from app.users.schemas import normalised
+from app.users.schemas import normalize_email
 
 
-class SignIn:
+class SignInService:
     def __init__(
         self,
-        users: UserRepository,
-        passwords: PasswordHasher,
+        repository: UserRepository,
+        hasher: PasswordHasher,
         tokens: AccessTokens,
-        attempts: Attempts,
+        limiter: SignInLimiter,
     ) -> None:
-        self.users = users
-        self.passwords = passwords
+        self.repository = repository
+        self.hasher = hasher
         self.tokens = tokens
-        self.attempts = attempts
+        self.limiter = limiter
 
-    async def __call__(self, email: str, password: str, address: str) -> str:
-        """Return an access token.
+    async def sign_in(self, email: str, password: str, client_ip: str) -> str:
+        """Return an access token. Raise NotAuthenticated or TooManyAttempts.
 
-        Raises NotAuthenticated, the same and after the same time for an unknown user and a wrong password,
-        and TooManyAttempts.
+        An unknown user and a wrong password cannot be told apart, not even by the time they take.
         """
-        account = normalised(email)[:254]  # no address is longer, and attempts are kept by it
-        await self.attempts.count(account, address)
-        user = await self.users.get_by_email(account)
-        right = await self.passwords.verify(password, user.password_hash if user else None)
-        if user is None or not right:
+        email = normalize_email(email)[:254]  # the longest valid e-mail address
+        await self.limiter.check(email, client_ip)
+        user = await self.repository.get_by_email(email)
+        matches = await self.hasher.verify(password, user.password_hash if user else None)
+        if user is None or not matches:
             raise NotAuthenticated("The e-mail address or the password is wrong.")
-        await self.attempts.forget(account)
+        await self.limiter.reset(email)
         return self.tokens.issue(user.id)
 
 
 class Authenticator:
-    def __init__(self, users: UserRepository, tokens: AccessTokens) -> None:
-        self.users = users
+    def __init__(self, repository: UserRepository, tokens: AccessTokens) -> None:
+        self.repository = repository
         self.tokens = tokens
 
-    async def user(self, token: str) -> User:
-        """Return whose token it is. Raises NotAuthenticated if it is not valid, or the user is gone."""
-        user = await self.users.get(self.tokens.verify(token))
+    async def authenticate(self, token: str) -> User:
+        """Return the user of an access token.
+
+        Raise NotAuthenticated if the token is invalid or expired, or the user was deleted.
+        """
+        user = await self.repository.get(self.tokens.verify(token).user_id)
         if user is None:
-            raise NotAuthenticated("The access token is not valid, or no longer.")
+            raise NotAuthenticated("The access token is invalid or has expired.")
         return user

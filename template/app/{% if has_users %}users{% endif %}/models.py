@@ -1,33 +1,20 @@
-"""A user, and the table it lies in."""
+"""The user model."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Named, String, Table, TypedColumns
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import UtcDateTime, metadata
-
-
-class UserColumns(TypedColumns):
-    id: Named[UUID] = Column(primary_key=True)
-    email: Named[str] = Column(String(254), unique=True)
-    password_hash: Named[str] = Column(String(255))
-    full_name: Named[str | None] = Column(String(200))
-    is_admin: Named[bool]
-    created_at: Named[datetime] = Column(UtcDateTime)
+from app.kit.database import Base, utc_now, uuid7
 
 
-users = Table("users", metadata, UserColumns)
+class User(Base):
+    __tablename__ = "users"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
-    """One row, as a value: it is changed by an UPDATE, not by assignment."""
-
-    id: UUID
-    email: str
-    password_hash: str
-    full_name: str | None
-    is_admin: bool
-    created_at: datetime
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    full_name: Mapped[str | None] = mapped_column(String(200))
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)

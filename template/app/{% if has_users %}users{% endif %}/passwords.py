@@ -1,4 +1,4 @@
-"""Passwords, hashed with Argon2id (RFC 9106)."""
+"""Password hashing with Argon2id (RFC 9106)."""
 
 import asyncio
 import threading
@@ -9,42 +9,45 @@ from typing import TypeVar
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.errors import Unavailable
+from app.kit.errors import Unavailable
 
 T = TypeVar("T")
 
-AT_ONCE = 2
-WAITING = 50
+MAX_CONCURRENT = 2
+MAX_WAITING = 50
 
 
 class PasswordHasher:
-    """Hashes off the event loop, two at a time: each takes 64 MiB and a core. At most 50 more wait."""
+    """Hashes in threads, two at a time: each hash takes 64 MiB and a core.
+
+    At most 50 more callers wait.
+    """
 
     def __init__(self, hasher: Argon2Hasher) -> None:
         self._hash = PasswordHash((hasher,))
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
-        # Made at start, so that the first unknown user waits no longer than others; nobody waits for it.
-        self._nobodys = self._threads.submit(self._hash.hash, "the password of nobody")
-        self._places = threading.BoundedSemaphore(AT_ONCE + WAITING)
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT, thread_name_prefix="passwords")
+        # Stands in for the hash of an unknown user. Computed at start, in the background.
+        self._dummy_hash = self._threads.submit(self._hash.hash, "the password of nobody")
+        self._slots = threading.BoundedSemaphore(MAX_CONCURRENT + MAX_WAITING)
 
     async def hash(self, password: str) -> str:
-        """Return the hash. Raises Unavailable when too many wait."""
+        """Return the hash of a password. Raise Unavailable if too many callers wait."""
         return await self._run(lambda: self._hash.hash(password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Tell whether the password is right. Without a hash the same work is done, and it is not.
+        """Return whether a password matches a hash. Without a hash, do the same work.
 
-        Raises Unavailable when too many wait.
+        Raise Unavailable if too many callers wait.
         """
-        right = await self._run(
-            lambda: self._hash.verify(password, password_hash or self._nobodys.result())
+        matches = await self._run(
+            lambda: self._hash.verify(password, password_hash or self._dummy_hash.result())
         )
-        return right and password_hash is not None
+        return matches and password_hash is not None
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if not self._places.acquire(blocking=False):
-            raise Unavailable("Too many people sign in at this moment.")
+        if not self._slots.acquire(blocking=False):
+            raise Unavailable("Too many sign-ins right now; try again shortly.")
         future = self._threads.submit(work)
-        # Not when the caller goes away: the thread works on.
-        future.add_done_callback(lambda _: self._places.release())
+        # Not when the caller is cancelled: the thread continues.
+        future.add_done_callback(lambda _: self._slots.release())
         return await asyncio.wrap_future(future)

@@ -1,4 +1,4 @@
-"""What goes over the wire."""
+"""Requests and responses."""
 
 import unicodedata
 from datetime import datetime
@@ -8,13 +8,13 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
 
-def normalised(email: str) -> str:
-    """Return the one way in which an address is written here."""
+def normalize_email(email: str) -> str:
+    """Return the one spelling that is stored and compared."""
     return unicodedata.normalize("NFC", email.strip()).lower()
 
 
-def encodable(password: SecretStr) -> SecretStr:
-    """Raise ValueError for half of a surrogate pair, which JSON can carry and no hash can take."""
+def check_encodable(password: SecretStr) -> SecretStr:
+    """Raise ValueError for half of a surrogate pair: JSON can carry it, no hash can take it."""
     try:
         password.get_secret_value().encode()
     except UnicodeEncodeError:
@@ -22,26 +22,28 @@ def encodable(password: SecretStr) -> SecretStr:
     return password
 
 
-Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(normalised)]
-NewPassword = Annotated[SecretStr, Field(min_length=12, max_length=256), AfterValidator(encodable)]
-"""At least 12 characters and no rules of composition (OWASP ASVS 5.0, 6.2)."""
-Password = Annotated[SecretStr, Field(max_length=256), AfterValidator(encodable)]
+Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(normalize_email)]
+Password = Annotated[SecretStr, Field(max_length=256), AfterValidator(check_encodable)]
+NewPassword = Annotated[
+    SecretStr, Field(min_length=12, max_length=256), AfterValidator(check_encodable)
+]
+"""At least 12 characters and no composition rules (OWASP ASVS 5.0, 6.2)."""
 
 
-class Register(BaseModel):
+class UserCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: Email
     password: NewPassword
 
 
-class Registered(BaseModel):
-    """The same for a known address as for a new one; its owner is told by mail."""
+class UserRegistered(BaseModel):
+    """The same for a known e-mail address as for a new one: its owner is told by mail."""
 
     email: str
 
 
-class ProfileChanges(BaseModel):
+class UserUpdate(BaseModel):
     """A field that is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
@@ -67,7 +69,7 @@ class UserRead(BaseModel):
 
 
 class UserPage(BaseModel):
-    """Pass `next_cursor` as `cursor` to get what follows; it is null on the last page."""
+    """Pass `next_cursor` as `cursor` to get the next page; it is null on the last one."""
 
     items: list[UserRead]
     next_cursor: UUID | None

@@ -1,8 +1,8 @@
-"""The other service, over HTTP."""
+"""The client of the other service."""
 
 from httpx2 import AsyncClient, HTTPError
 
-from app.errors import Unavailable
+from app.kit.errors import Unavailable
 from app.settings import Settings
 
 
@@ -11,8 +11,8 @@ class UpstreamClient:
         self.http_client = http_client
         self.url = settings.upstream_url
 
-    async def status(self) -> int:
-        """Return the status code of its answer. Raises Unavailable if there is none in time."""
+    async def get_status(self) -> int:
+        """Return the status code of its response. Raise Unavailable if it does not answer."""
         try:
             response = await self.http_client.head(self.url)
         except HTTPError as error:

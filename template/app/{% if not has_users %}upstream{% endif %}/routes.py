@@ -1,4 +1,4 @@
-"""A sample slice: settings -> pooled HTTP client -> client -> service -> route. Replace it by your first one."""
+"""A sample slice: settings, HTTP client, service and route. Replace it with your own."""
 
 from fastapi import APIRouter
 
@@ -10,5 +10,5 @@ router = APIRouter(tags=["upstream"])
 
 @router.get("/upstream")
 async def check_upstream(upstream: UpstreamServiceDep) -> UpstreamStatus:
-    """How the service at `UPSTREAM_URL` answers; 503 if it does not."""
+    """Check the service at `UPSTREAM_URL`; 503 if it does not answer."""
     return await upstream.check()

@@ -1,10 +1,10 @@
-"""What goes over the wire."""
+"""Responses."""
 
 from pydantic import BaseModel
 
 
 class UpstreamStatus(BaseModel):
-    """`duration_ms`: how long the other service took to answer."""
+    """`duration_ms` is the time until the other service answered."""
 
     status: int
     duration_ms: float

@@ -1,4 +1,4 @@
-"""What can be asked of the other service."""
+"""Checks of the other service."""
 
 from time import perf_counter
 
@@ -11,9 +11,9 @@ class UpstreamService:
         self.client = client
 
     async def check(self) -> UpstreamStatus:
-        """Raises Unavailable if the other service does not answer."""
+        """Raise Unavailable if the other service does not answer."""
         started = perf_counter()
-        status = await self.client.status()
+        status = await self.client.get_status()
         return UpstreamStatus(
             status=status, duration_ms=round((perf_counter() - started) * 1000, 1)
         )

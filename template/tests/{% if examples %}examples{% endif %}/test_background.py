@@ -1,4 +1,4 @@
-"""Work after the response."""
+"""Background work after the response."""
 
 import logging
 from unittest.mock import Mock
@@ -8,10 +8,10 @@ import pytest
 from httpx2 import AsyncClient
 
 from app.examples.background import work
-from app.scopes import RootScope
+from app.kit.lifecycle import RootScope
 
 
-async def test_it_has_a_scope_of_its_own(
+async def test_work_has_a_scope_of_its_own(
     client: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "app.examples")
@@ -22,7 +22,7 @@ async def test_it_has_a_scope_of_its_own(
     assert record.__dict__["own"] != record.__dict__["request"]
 
 
-async def test_what_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Raised, it would keep what was added after it from running."""
+async def test_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception would skip the tasks after it."""
     await work(Mock(spec=RootScope, new_scope=Mock(side_effect=OSError)), uuid4())
     assert "work not done" in caplog.messages

@@ -1,4 +1,4 @@
-"""Server-sent events, from a real server."""
+"""Server-sent events of a real server."""
 
 import asyncio
 import signal
@@ -14,14 +14,14 @@ from httpx2 import AsyncClient
 
 from app.application import create_app
 from app.examples.stopping import Stopping, open_stopping
-from app.overrides import Override, override
+from app.kit.lifecycle import Override, override
 from app.settings import Settings
 from tests.examples.serving import serve
 
 
 @asynccontextmanager
 async def ids(app: FastAPI, last: int | None = None) -> AsyncIterator[AsyncIterator[int]]:
-    """Yield the ids of the events as they come."""
+    """Yield the ids of the events as they arrive."""
     headers = {} if last is None else {"Last-Event-ID": str(last)}
     async with (
         asyncio.timeout(20),
@@ -37,7 +37,7 @@ async def ids(app: FastAPI, last: int | None = None) -> AsyncIterator[AsyncItera
         )
 
 
-async def test_it_begins_now_and_goes_on(app: FastAPI) -> None:
+async def test_stream_starts_with_the_current_second(app: FastAPI) -> None:
     before = int(time.time())
     async with ids(app) as coming:
         first = await anext(coming)
@@ -45,39 +45,40 @@ async def test_it_begins_now_and_goes_on(app: FastAPI) -> None:
         assert await anext(coming) == first + 1
 
 
-async def test_it_goes_on_where_its_reader_left_off(app: FastAPI) -> None:
+async def test_stream_resumes_after_the_last_event(app: FastAPI) -> None:
     last = int(time.time()) - 10
     async with ids(app, last) as coming:
         assert [await anext(coming) for _ in range(5)] == [last + n for n in range(1, 6)]
 
 
-async def test_no_event_comes_twice(app: FastAPI) -> None:
-    """Also if the reader is back within the second."""
+async def test_quick_reconnect_repeats_no_event(app: FastAPI) -> None:
     last = int(time.time())
     async with ids(app, last) as coming:
         assert await anext(coming) == last + 1
 
 
-async def test_what_is_too_old_is_gone(app: FastAPI) -> None:
+async def test_replay_is_bounded(app: FastAPI) -> None:
     async with ids(app, 0) as coming:
         assert time.time() - 75 < await anext(coming) < time.time() - 50
 
 
-async def test_what_will_be_is_not_waited_for(app: FastAPI) -> None:
+async def test_future_event_id_starts_now(app: FastAPI) -> None:
     async with ids(app, 10**12) as coming:
         assert await anext(coming) < time.time() + 5
 
 
-async def test_it_ends_when_the_server_stops(settings: Settings, overrides: list[Override]) -> None:
+async def test_stream_ends_when_the_server_stops(
+    settings: Settings, overrides: list[Override]
+) -> None:
     stopping = Stopping()
     app = create_app(settings, [*overrides, override(Stopping, stopping)])
     async with ids(app) as coming:
         await anext(coming)
         stopping.begin()
-        assert len([event async for event in coming]) <= 1  # one may have been on its way
+        assert len([event async for event in coming]) <= 1  # one may have been sent already
 
 
-async def test_the_signals_of_the_server_tell_it() -> None:
+async def test_signal_sets_the_event_and_reaches_the_server() -> None:
     seen: list[int] = []
 
     def handle(number: int, _: object) -> None:
@@ -107,13 +108,13 @@ asyncio.run(main())
 """
 
 
-def test_without_a_server_a_signal_ends_the_process() -> None:
+def test_signal_ends_a_process_without_a_server() -> None:
     done = subprocess.run([sys.executable, "-c", _COMMAND], timeout=30, check=False)
     assert done.returncode == -signal.SIGTERM
 
 
-def test_where_no_signals_come_it_waits_all_the_same() -> None:
-    """In a thread, as under `TestClient`."""
+def test_event_works_outside_the_main_thread() -> None:
+    """`TestClient` runs the app in a thread."""
     results: list[bool] = []
 
     async def wait() -> None:

@@ -1,4 +1,4 @@
-"""A response that is sent while it is made."""
+"""A streamed response."""
 
 import logging
 
@@ -9,7 +9,7 @@ from httpx2 import AsyncClient
 from tests.examples.serving import serve
 
 
-async def test_it_is_sent_while_it_is_made_and_ends_when_its_reader_leaves(
+async def test_chunks_are_sent_at_once_until_the_client_disconnects(
     app: FastAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (

@@ -1,21 +1,21 @@
-"""An object that is made from the request."""
+"""An object that is created from the request."""
 
 import pytest
 from httpx2 import AsyncClient
 
+from app.application import open_root_scope
 from app.examples.callers import UserAgent
-from app.overrides import Override
+from app.kit.lifecycle import Override
 from app.settings import Settings
-from app.wiring import open_root_scope
 
 
-async def test_it_says_who_asks(client: AsyncClient) -> None:
+async def test_user_agent_is_read_from_the_header(client: AsyncClient) -> None:
     headers = {"User-Agent": "curl/8.9 (linux)"}
     response = await client.get("/examples/user-agent", headers=headers)
     assert response.json() == {"text": "curl/8.9 (linux)", "product": "curl"}
 
 
-async def test_without_a_request_it_is_a_clear_error(
+async def test_resolving_without_a_request_is_an_error(
     settings: Settings, overrides: list[Override]
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""Access tokens: each claim is checked, each by a test of its own."""
+"""Access tokens: every claim is checked."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,16 +39,18 @@ def encode(key: str = KEY, algorithm: str = "HS256", **changes: Any) -> str:
     return jwt.encode(claims(**changes), key, algorithm)
 
 
-def test_what_is_issued_is_accepted(tokens: AccessTokens) -> None:
-    assert tokens.verify(tokens.issue(USER)) == USER
-    assert tokens.verify(encode()) == USER
-    issued = jwt.decode(tokens.issue(USER), options={"verify_signature": False})
+def test_issued_token_is_valid(tokens: AccessTokens) -> None:
+    assert tokens.verify(tokens.issue(USER)).user_id == USER
+    assert tokens.verify(encode()).user_id == USER
+    token = tokens.issue(USER)
+    issued = jwt.decode(token, options={"verify_signature": False})
+    assert tokens.verify(token).expires_at == issued["exp"]
     assert issued["exp"] - issued["iat"] == 15 * 60
     assert issued.keys() == claims().keys()
 
 
 @pytest.mark.parametrize("claim", ["aud", "exp", "iat", "iss", "jti", "sub", "typ"])
-def test_a_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
+def test_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
     changes: dict[str, Any] = {claim: None}
     with pytest.raises(NotAuthenticated):
         tokens.verify(encode(**changes))
@@ -65,12 +67,12 @@ def test_a_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
         {"iat": datetime(2100, 1, 1, tzinfo=UTC)},
     ],
 )
-def test_a_wrong_claim_is_refused(tokens: AccessTokens, changes: dict[str, Any]) -> None:
+def test_wrong_claim_is_refused(tokens: AccessTokens, changes: dict[str, Any]) -> None:
     with pytest.raises(NotAuthenticated):
         tokens.verify(encode(**changes))
 
 
-def test_another_key_or_algorithm_is_refused(tokens: AccessTokens) -> None:
+def test_other_key_or_algorithm_is_refused(tokens: AccessTokens) -> None:
     unsigned = jwt.encode(claims(), "", "none")
     for token in (
         encode(key="x" * 48),
@@ -83,7 +85,7 @@ def test_another_key_or_algorithm_is_refused(tokens: AccessTokens) -> None:
             tokens.verify(token)
 
 
-def test_a_short_key_is_refused(settings: Settings) -> None:
+def test_short_key_is_refused(settings: Settings) -> None:
     weak = AccessTokens(settings.model_copy(update={"secret_key": SecretStr("short")}))
     with pytest.raises(jwt.InvalidKeyError):
         weak.issue(UUID(int=1))

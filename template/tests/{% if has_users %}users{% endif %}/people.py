@@ -1,4 +1,4 @@
-"""People who use the service in tests."""
+"""Users for tests."""
 
 from dataclasses import dataclass
 
@@ -21,11 +21,12 @@ class Person:
         return token
 
     async def headers(self, client: AsyncClient) -> dict[str, str]:
-        """Return the headers of a request by this person."""
+        """Return the headers that authenticate this person."""
         return {"Authorization": f"Bearer {await self.sign_in(client)}"}
 
 
 async def register(client: AsyncClient, email: str, password: str = PASSWORD) -> Person:
+    """Register a user over HTTP."""
     response = await client.post("/register", json={"email": email, "password": password})
     assert response.status_code == 201, response.text
     return Person(email, password)

@@ -2,14 +2,15 @@
 
 import io
 import sys
+from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI
+from httpx2 import AsyncClient
 
-from app.overrides import Override
+from app.application import open_root_scope
+from app.kit.lifecycle import Override, WorkScope
 from app.settings import Settings
 from app.users.commands import create_admin
-from tests.helpers import open_client
 from tests.users.people import PASSWORD, Person
 
 
@@ -18,17 +19,29 @@ class Terminal(io.StringIO):
         return True
 
 
-async def test_it_adds_an_admin_with_a_piped_password(
-    app: FastAPI,
-    settings: Settings,
-    overrides: list[Override],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+async def scope(settings: Settings, overrides: list[Override]) -> AsyncIterator[WorkScope]:
+    """The scope of a command."""
+    async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
+        yield scope
+
+
+async def test_new_admin_gets_the_piped_password(
+    client: AsyncClient, scope: WorkScope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
-    assert "was added" in await create_admin(settings, "Root@Example.com", overrides)
-    async with open_client(app) as client:
-        headers = await Person("root@example.com", PASSWORD).headers(client)
-        assert (await client.get("/profile", headers=headers)).json()["is_admin"] is True
+    printed = await create_admin(scope, "Root@Example.com")
+    assert printed == "root@example.com was added as an admin."
+    headers = await Person("root@example.com", PASSWORD).headers(client)
+    assert (await client.get("/profile", headers=headers)).json()["is_admin"] is True
+
+
+async def test_existing_user_becomes_an_admin_and_keeps_the_password(
+    client: AsyncClient, scope: WorkScope, ada: Person
+) -> None:
+    assert await create_admin(scope, ada.email) == f"{ada.email} is an admin now."
+    headers = await ada.headers(client)
+    assert (await client.get("/profile", headers=headers)).json()["is_admin"] is True
 
 
 @pytest.mark.parametrize(
@@ -39,16 +52,11 @@ async def test_it_adds_an_admin_with_a_piped_password(
         ("root@example.com", [PASSWORD, "a different one"], "The passwords differ"),
     ],
 )
-async def test_it_says_what_is_allowed(
-    settings: Settings,
-    overrides: list[Override],
-    monkeypatch: pytest.MonkeyPatch,
-    email: str,
-    typed: list[str],
-    message: str,
+async def test_invalid_input_is_explained_without_the_password(
+    scope: WorkScope, monkeypatch: pytest.MonkeyPatch, email: str, typed: list[str], message: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", lambda _: typed.pop(0))
     with pytest.raises(ValueError, match=message) as raised:
-        await create_admin(settings, email, overrides)
+        await create_admin(scope, email)
     assert "too short" not in str(raised.value)

@@ -6,8 +6,8 @@ import time
 import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.errors import Unavailable
-from app.users.passwords import AT_ONCE, WAITING, PasswordHasher
+from app.kit.errors import Unavailable
+from app.users.passwords import MAX_CONCURRENT, MAX_WAITING, PasswordHasher
 
 
 @pytest.fixture
@@ -15,19 +15,19 @@ def passwords() -> PasswordHasher:
     return PasswordHasher(Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
-async def test_a_hash_verifies_its_password_alone(passwords: PasswordHasher) -> None:
+async def test_hash_matches_only_its_password(passwords: PasswordHasher) -> None:
     password_hash = await passwords.hash("right")
     assert password_hash.startswith("$argon2id$")
     assert await passwords.verify("right", password_hash)
     assert not await passwords.verify("wrong", password_hash)
 
 
-async def test_nobody_has_a_password(passwords: PasswordHasher) -> None:
+async def test_no_password_matches_without_a_hash(passwords: PasswordHasher) -> None:
     assert not await passwords.verify("the password of nobody", None)
 
 
 class Slow(Argon2Hasher):
-    """Takes a while, and remembers how many did so at the same time."""
+    """Takes a while and counts concurrent calls."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
@@ -42,17 +42,17 @@ class Slow(Argon2Hasher):
         return super().hash(password, salt=salt)
 
 
-async def test_too_many_at_once_are_turned_away() -> None:
+async def test_too_many_waiting_callers_are_refused() -> None:
     passwords = PasswordHasher(Slow())
     answers = await asyncio.gather(
         *(passwords.hash("x") for _ in range(60)), return_exceptions=True
     )
     turned_away = sum(isinstance(answer, Unavailable) for answer in answers)
-    assert 0 < turned_away <= 60 - AT_ONCE - WAITING
+    assert 0 < turned_away <= 60 - MAX_CONCURRENT - MAX_WAITING
     assert await passwords.hash("x")
 
 
-async def test_two_hashes_are_made_at_once_also_when_callers_go_away() -> None:
+async def test_cancelled_callers_do_not_raise_the_number_of_threads() -> None:
     hasher = Slow()
     passwords = PasswordHasher(hasher)
     tasks = [asyncio.create_task(passwords.hash("x")) for _ in range(12)]
@@ -60,4 +60,4 @@ async def test_two_hashes_are_made_at_once_also_when_callers_go_away() -> None:
     for task in tasks[:6]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert hasher.most == AT_ONCE
+    assert hasher.most == MAX_CONCURRENT

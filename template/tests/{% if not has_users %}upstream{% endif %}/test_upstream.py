@@ -1,4 +1,4 @@
-"""The sample slice, with and without the other service."""
+"""The sample slice."""
 
 from unittest.mock import AsyncMock
 
@@ -6,14 +6,14 @@ from fastapi.testclient import TestClient
 from httpx2 import AsyncClient, MockTransport, Request, Response
 
 from app.application import create_app
-from app.overrides import override
+from app.kit.lifecycle import override
 from app.settings import Settings
 from app.upstream.client import UpstreamClient
-from tests.helpers import open_client
+from tests.kit.helpers import open_client
 
 
-async def test_the_whole_chain_over_a_fake_network(settings: Settings) -> None:
-    """The HTTP client is replaced, and nothing else."""
+async def test_check_calls_the_other_service(settings: Settings) -> None:
+    """Only the HTTP client is a fake."""
 
     def answer(request: Request) -> Response:
         assert (request.method, str(request.url)) == ("HEAD", settings.upstream_url)
@@ -28,15 +28,14 @@ async def test_the_whole_chain_over_a_fake_network(settings: Settings) -> None:
     assert response.json()["duration_ms"] >= 0
 
 
-def test_a_fake_in_one_line(settings: Settings) -> None:
-    """Overriding an object by an `AsyncMock`."""
+def test_client_can_be_replaced_by_a_mock(settings: Settings) -> None:
     fake = AsyncMock(spec=UpstreamClient)
-    fake.status.return_value = 418
+    fake.get_status.return_value = 418
     with TestClient(create_app(settings, [override(UpstreamClient, fake)])) as client:
         assert client.get("/upstream").json()["status"] == 418
 
 
-async def test_no_answer_is_503(client: AsyncClient) -> None:
+async def test_unreachable_service_is_503(client: AsyncClient) -> None:
     response = await client.get("/upstream")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert response.json()["detail"] == "The other service does not answer."

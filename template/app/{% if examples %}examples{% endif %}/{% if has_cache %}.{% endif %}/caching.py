@@ -1,4 +1,4 @@
-"""Caching: a response that is the same for everybody, computed at most every five minutes."""
+"""Caching: a response that everyone shares, computed at most every five minutes."""
 
 import asyncio
 from dataclasses import asdict
@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app.cache.decorator import cached
-from app.wiring import ResponseCacheDep
+from app.kit.cache import ResponseCacheDep, cached
 
 router = APIRouter()
 
@@ -19,13 +18,13 @@ class Data(BaseModel):
 
 @router.get("/data")
 @cached(expire=300, public=True)
-async def data() -> Data:
-    """Takes half a second, once: 200 who ask together wait for one computation."""
+async def compute_data() -> Data:
+    """Takes half a second once: concurrent requests wait for one computation."""
     await asyncio.sleep(0.5)
     return Data(computed_at=datetime.now(UTC))
 
 
 @router.get("/cache")
-async def statistics(cache: ResponseCacheDep) -> dict[str, int]:
-    """What this process has found, computed, waited for, and how often its store did not answer."""
+async def read_statistics(cache: ResponseCacheDep) -> dict[str, int]:
+    """Return how this process has used the cache since its start."""
     return asdict(cache.statistics)

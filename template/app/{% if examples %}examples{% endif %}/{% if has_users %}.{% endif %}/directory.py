@@ -1,16 +1,16 @@
-"""Layers: the repository knows the session, the service knows the repository. The route is in `layers.py`."""
+"""Layers: the repository uses the database, the service the repository. `layers.py` has the route."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select
 
-from app.database import Session
-from app.errors import NotFound
-from app.users.models import User, users
+from app.kit.database import Database
+from app.kit.errors import NotFound
+from app.users.models import User
 
-_ENTRY = select(users.c.id, func.coalesce(users.c.full_name, users.c.email).label("name")).where(
-    users.c.id == bindparam("id")
+_ENTRY = select(User.id, func.coalesce(User.full_name, User.email).label("name")).where(
+    User.id == bindparam("id")
 )
 
 
@@ -21,11 +21,11 @@ class Entry:
 
 
 class DirectoryRepository:
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, db: Database) -> None:
+        self.db = db
 
     async def get(self, user_id: UUID) -> Entry | None:
-        row = (await self.session.execute(_ENTRY, {"id": user_id})).one_or_none()
+        row = (await self.db.execute(_ENTRY, {"id": user_id})).one_or_none()
         return Entry(**row._mapping) if row else None
 
 
@@ -34,7 +34,7 @@ class DirectoryService:
         self.entries = entries
 
     async def get(self, user_id: UUID, *, seen_by: User) -> Entry:
-        """Return one's own entry or, for an admin, anyone's. Raises NotFound for all others, there or not."""
+        """Return one's own entry or, for an admin, anyone's. Raise NotFound for all others."""
         may_see = seen_by.is_admin or seen_by.id == user_id
         entry = await self.entries.get(user_id) if may_see else None
         if entry is None:

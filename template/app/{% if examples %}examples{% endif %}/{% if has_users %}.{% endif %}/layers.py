@@ -1,4 +1,4 @@
-"""Layers: settings -> database -> session -> repository -> service -> route. `directory.py` has those between."""
+"""Layers: settings, engines, database, repository, service, route; the middle is `directory.py`."""
 
 from uuid import UUID
 
@@ -15,5 +15,5 @@ router = APIRouter()
 async def read_entry(
     user_id: UUID, reader: CurrentUserDep, directory: DirectoryServiceDep
 ) -> Entry:
-    """Oneself; for an admin, anyone."""
+    """Oneself or, for an admin, anyone."""
     return await directory.get(user_id, seen_by=reader)

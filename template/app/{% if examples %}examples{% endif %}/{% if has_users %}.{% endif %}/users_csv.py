@@ -1,7 +1,7 @@
-"""Streaming rows: a page at a time, so that memory stays the same whatever their number.
+"""Streaming rows: a page at a time, so that memory use does not grow with their number.
 
-Between two pages no connection is held: a server-side cursor would keep one for as long as the slowest client reads.
-Who comes, goes or changes meanwhile may be in it or not.
+No connection is held between two pages. A server-side cursor would hold one for as long as the
+slowest client reads. Users who are added, changed or deleted meanwhile may or may not be included.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ class CsvResponse(StreamingResponse):
 
 @router.get("/users.csv", response_class=CsvResponse)
 async def export(admin: CurrentUserDep, users: UserServiceDep) -> CsvResponse:
-    """For admins: all users, in the order in which they came."""
-    # Before anything is sent, so that an error still has a status.
+    """For admins: all users in order of creation."""
+    # Read before the response starts, so that an error still has a status.
     first = await users.page(_PAGE, None, seen_by=admin)
     headers = {"Content-Disposition": 'attachment; filename="users.csv"'}
     return CsvResponse(lines(users, first, admin), headers=headers)
@@ -44,14 +44,14 @@ async def lines(users: UserService, page: Sequence[User], admin: User) -> AsyncI
             line(str(user.id), user.email, user.full_name or "", user.created_at.isoformat())
             for user in page
         )
-        # A reader who leaves cancels this task, which must not cut the driver off amid a statement.
+        # A client that disconnects cancels this task: do not interrupt the driver in a statement.
         with anyio.CancelScope(shield=True):
             page = await users.page(_PAGE, page[-1].id, seen_by=admin)
-        await asyncio.sleep(0)  # here it ends: sending to nobody does not wait
+        await asyncio.sleep(0)  # the cancellation arrives here: sending to nobody does not wait
 
 
 def line(*cells: str) -> str:
-    """Return a line (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe (OWASP ASVS 5.0, 1.2.10)."""
+    """Return a line (RFC 4180). Quote formulas with an apostrophe (OWASP ASVS 5.0, 1.2.10)."""
     written = io.StringIO()
     csv.writer(written).writerow(
         f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells

@@ -4,21 +4,20 @@ from typing import Annotated
 
 from clean_ioc import Lifespan
 
-from app.auth.attempts import Attempts
-from app.auth.service import Authenticator, SignIn
+from app.auth.limiter import SignInLimiter
+from app.auth.service import Authenticator, SignInService
 from app.auth.tokens import AccessTokens
-from app.graph import AppContainer
-from app.scopes import Resolve
+from app.kit.lifecycle import AppContainer, Resolve
 
 
 def register(container: AppContainer) -> None:
     container.register(AccessTokens, lifespan=Lifespan.singleton)
-    container.register(Attempts, lifespan=Lifespan.singleton)
-    container.register(SignIn, lifespan=Lifespan.scoped)
+    container.register(SignInLimiter, lifespan=Lifespan.singleton)
+    container.register(SignInService, lifespan=Lifespan.scoped)
     container.register(Authenticator, lifespan=Lifespan.scoped)
 
 
 AccessTokensDep = Annotated[AccessTokens, Resolve(AccessTokens)]
-AttemptsDep = Annotated[Attempts, Resolve(Attempts)]
-SignInDep = Annotated[SignIn, Resolve(SignIn)]
+SignInLimiterDep = Annotated[SignInLimiter, Resolve(SignInLimiter)]
+SignInServiceDep = Annotated[SignInService, Resolve(SignInService)]
 AuthenticatorDep = Annotated[Authenticator, Resolve(Authenticator)]

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.auth.attempts import Attempts
-from app.auth.service import Authenticator, SignIn
+from app.auth.limiter import SignInLimiter
+from app.auth.service import Authenticator, SignInService
 from app.auth.tokens import AccessTokens
-from app.scopes import singleton
+from app.kit.lifecycle import singleton
 from app.users.dependencies import PasswordHasherDep, UserRepositoryDep
 from app.wiring import SettingsDep
 
@@ -21,27 +21,29 @@ AccessTokensDep = Annotated[AccessTokens, Depends(get_access_tokens)]
 
 
 @singleton
-async def get_attempts(settings: SettingsDep) -> Attempts:
-    return Attempts(settings)
+async def get_sign_in_limiter(settings: SettingsDep) -> SignInLimiter:
+    return SignInLimiter(settings)
 
 
-AttemptsDep = Annotated[Attempts, Depends(get_attempts)]
+SignInLimiterDep = Annotated[SignInLimiter, Depends(get_sign_in_limiter)]
 
 
-async def get_sign_in(
-    users: UserRepositoryDep,
-    passwords: PasswordHasherDep,
+async def get_sign_in_service(
+    repository: UserRepositoryDep,
+    hasher: PasswordHasherDep,
     tokens: AccessTokensDep,
-    attempts: AttemptsDep,
-) -> SignIn:
-    return SignIn(users, passwords, tokens, attempts)
+    limiter: SignInLimiterDep,
+) -> SignInService:
+    return SignInService(repository, hasher, tokens, limiter)
 
 
-SignInDep = Annotated[SignIn, Depends(get_sign_in)]
+SignInServiceDep = Annotated[SignInService, Depends(get_sign_in_service)]
 
 
-async def get_authenticator(users: UserRepositoryDep, tokens: AccessTokensDep) -> Authenticator:
-    return Authenticator(users, tokens)
+async def get_authenticator(
+    repository: UserRepositoryDep, tokens: AccessTokensDep
+) -> Authenticator:
+    return Authenticator(repository, tokens)
 
 
 AuthenticatorDep = Annotated[Authenticator, Depends(get_authenticator)]

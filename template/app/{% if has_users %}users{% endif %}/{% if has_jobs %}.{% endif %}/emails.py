@@ -1,9 +1,15 @@
-"""Mails about one's account."""
+"""Mails to users, sent by a job."""
 
-from app.mail import Mailer
+from app.kit.jobs import JobQueue
+from app.users.jobs import send_mail
 
 
-async def welcome(mailer: Mailer, email: str, *, new: bool, message_id: str) -> None:
-    """Welcome a new user; tell the owner of a known address that somebody tried to register with it."""
-    template = "welcome" if new else "already_registered"
-    await mailer.send(email, template, message_id=message_id)
+class UserMails:
+    def __init__(self, queue: JobQueue) -> None:
+        self.queue = queue
+
+    async def welcome(self, email: str) -> None:
+        await self.queue.enqueue(send_mail, email, "welcome")
+
+    async def already_registered(self, email: str) -> None:
+        await self.queue.enqueue(send_mail, email, "already_registered")

@@ -1,12 +1,11 @@
-"""What is done for users in the background."""
+"""Background jobs for users."""
 
-from app.jobs import Run, job
-from app.mail import Mailer
-from app.users import emails
+from app.kit.jobs import Run, job
+from app.kit.mail import Mailer
 
 
 @job()
-async def send_welcome(run: Run, email: str, *, new: bool) -> None:
-    """Idempotent as far as a mail can be: sent twice, both have one Message-ID, and mailboxes show one."""
+async def send_mail(run: Run, email: str, template: str) -> None:
+    """Send a mail. A repeated attempt has the same Message-ID, so a mailbox shows one mail."""
     mailer = await run.scope.resolve(Mailer)
-    await emails.welcome(mailer, email, new=new, message_id=f"welcome-{run.id}")
+    await mailer.send(email, template, message_id=f"{template}-{run.id}")

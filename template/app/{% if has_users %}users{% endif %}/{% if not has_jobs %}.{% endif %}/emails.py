@@ -1,22 +1,21 @@
-"""Mails about one's account. They leave after the response, in a scope of their own."""
+"""Mails to users, sent in the background after the commit."""
 
-import logging
+from functools import partial
 
-from app.mail import Mailer
-from app.scopes import RootScope
-
-logger = logging.getLogger(__name__)
+from app.kit.database import Database
+from app.kit.mail import Mailer
 
 
-async def send_welcome(root_scope: RootScope, email: str, *, new: bool) -> None:
-    """Welcome a new user; tell the owner of a known address that somebody tried to register with it.
+class UserMails:
+    def __init__(self, db: Database, mailer: Mailer) -> None:
+        self.db = db
+        self.mailer = mailer
 
-    A mail that cannot be sent is logged and lost: the registration stands.
-    """
-    template = "welcome" if new else "already_registered"
-    try:
-        async with root_scope.new_scope() as scope:
-            mailer = await scope.resolve(Mailer)
-            await mailer.send(email, template)
-    except Exception:
-        logger.exception("mail not sent", extra={"template": template})
+    async def welcome(self, email: str) -> None:
+        self._send_after_commit(email, "welcome")
+
+    async def already_registered(self, email: str) -> None:
+        self._send_after_commit(email, "already_registered")
+
+    def _send_after_commit(self, email: str, template: str) -> None:
+        self.db.after_commit(partial(self.mailer.send_in_background, email, template))

@@ -5,8 +5,8 @@ from typing import Annotated
 from clean_ioc import Lifespan
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.graph import AppContainer
-from app.scopes import Resolve
+from app.kit.lifecycle import AppContainer, Resolve
+from app.users.emails import UserMails
 from app.users.passwords import PasswordHasher
 from app.users.repository import UserRepository
 from app.users.service import UserService
@@ -15,6 +15,7 @@ from app.users.service import UserService
 def register(container: AppContainer) -> None:
     container.register(PasswordHasher, factory=make_password_hasher, lifespan=Lifespan.singleton)
     container.register(UserRepository, lifespan=Lifespan.scoped)
+    container.register(UserMails, lifespan=Lifespan.scoped)
     container.register(UserService, lifespan=Lifespan.scoped)
 
 
@@ -22,4 +23,7 @@ def make_password_hasher() -> PasswordHasher:
     return PasswordHasher(Argon2Hasher())
 
 
+PasswordHasherDep = Annotated[PasswordHasher, Resolve(PasswordHasher)]
+UserRepositoryDep = Annotated[UserRepository, Resolve(UserRepository)]
+UserMailsDep = Annotated[UserMails, Resolve(UserMails)]
 UserServiceDep = Annotated[UserService, Resolve(UserService)]

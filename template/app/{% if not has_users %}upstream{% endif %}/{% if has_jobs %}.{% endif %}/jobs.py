@@ -1,8 +1,8 @@
-"""What is done in the background."""
+"""Background jobs."""
 
 import logging
 
-from app.jobs import Run, job
+from app.kit.jobs import Run, job
 from app.upstream.service import UpstreamService
 
 logger = logging.getLogger(__name__)
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 @job(attempts=5, cron="*/5 * * * *")
 async def watch(run: Run) -> None:
-    """Look after the other service, every five minutes. Idempotent: to look twice does no harm."""
+    """Check the other service every five minutes."""
     upstream = await run.scope.resolve(UpstreamService)
     status = await upstream.check()
     logger.info("upstream answers", extra=status.model_dump())

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from clean_ioc import Lifespan
 
-from app.graph import AppContainer
-from app.scopes import Resolve
+from app.kit.lifecycle import AppContainer, Resolve
 from app.upstream.client import UpstreamClient
 from app.upstream.service import UpstreamService
 
@@ -15,4 +14,5 @@ def register(container: AppContainer) -> None:
     container.register(UpstreamService, lifespan=Lifespan.scoped)
 
 
+UpstreamClientDep = Annotated[UpstreamClient, Resolve(UpstreamClient)]
 UpstreamServiceDep = Annotated[UpstreamService, Resolve(UpstreamService)]

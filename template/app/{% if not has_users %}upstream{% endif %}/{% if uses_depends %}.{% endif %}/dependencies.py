@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.kit.wiring import HttpClientDep
 from app.upstream.client import UpstreamClient
 from app.upstream.service import UpstreamService
-from app.wiring import HttpClientDep, SettingsDep
+from app.wiring import SettingsDep
 
 
 async def get_upstream_client(http_client: HttpClientDep, settings: SettingsDep) -> UpstreamClient:

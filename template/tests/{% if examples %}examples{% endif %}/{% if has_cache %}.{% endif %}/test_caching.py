@@ -5,7 +5,7 @@ import asyncio
 from httpx2 import AsyncClient
 
 
-async def test_all_who_ask_together_get_one_computation(client: AsyncClient) -> None:
+async def test_concurrent_requests_share_one_computation(client: AsyncClient) -> None:
     responses = await asyncio.gather(*(client.get("/examples/data") for _ in range(20)))
     assert len({response.text for response in responses}) == 1
     assert (await client.get("/examples/data")).text == responses[0].text

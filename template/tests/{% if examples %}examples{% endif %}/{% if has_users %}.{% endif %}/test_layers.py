@@ -8,9 +8,9 @@ from httpx2 import AsyncClient
 
 from app.application import create_app
 from app.examples.directory import DirectoryRepository, Entry
-from app.overrides import Override, override
+from app.kit.lifecycle import Override, override
 from app.settings import Settings
-from tests.helpers import open_client
+from tests.kit.helpers import open_client
 from tests.users.people import Person, register
 
 

@@ -9,9 +9,9 @@ import anyio
 import pytest
 from httpx2 import AsyncClient
 
-from app.database import uuid7
 from app.examples import users_csv
 from app.examples.users_csv import line, lines
+from app.kit.database import uuid7
 from app.users.models import User
 from app.users.service import UserService
 from tests.users.people import Person, register

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from clean_ioc import Lifespan
 
-from app.graph import AppContainer
 from app.greetings.service import GreetingService
 from app.greetings.visits import Visits
-from app.scopes import Resolve
+from app.kit.lifecycle import AppContainer, Resolve
 
 
 def register(container: AppContainer) -> None:

@@ -6,8 +6,8 @@ from fastapi import Depends
 
 from app.greetings.service import GreetingService
 from app.greetings.visits import Visits
-from app.scopes import singleton
-from app.wiring import SettingsDep
+from app.kit.lifecycle import singleton
+from app.wiring import ClockDep, SettingsDep
 
 
 @singleton
@@ -18,8 +18,10 @@ async def get_visits() -> Visits:
 VisitsDep = Annotated[Visits, Depends(get_visits)]
 
 
-async def get_greeting_service(visits: VisitsDep, settings: SettingsDep) -> GreetingService:
-    return GreetingService(visits, settings)
+async def get_greeting_service(
+    visits: VisitsDep, clock: ClockDep, settings: SettingsDep
+) -> GreetingService:
+    return GreetingService(visits, clock, settings)
 
 
 GreetingServiceDep = Annotated[GreetingService, Depends(get_greeting_service)]

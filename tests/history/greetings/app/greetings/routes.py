@@ -1,13 +1,12 @@
-"""Greets."""
+"""HTTP routes for greetings."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from app.greetings.dependencies import GreetingServiceDep
-from app.wiring import Fakes
+from app.wiring import LanguageDep
 
 router = APIRouter(tags=["greetings"])
-NO_FAKES: Fakes = ()
 
 
 class Greeting(BaseModel):
@@ -15,5 +14,8 @@ class Greeting(BaseModel):
 
 
 @router.get("/greetings/{name}")
-async def get_greeting(name: str, greetings: GreetingServiceDep) -> Greeting:
-    return Greeting(text=greetings.greet(name))
+async def get_greeting(
+    name: str, service: GreetingServiceDep, language: LanguageDep, response: Response
+) -> Greeting:
+    response.headers["Content-Language"] = language
+    return Greeting(text=service.greet(name))

@@ -1,14 +1,14 @@
-"""How often somebody was greeted."""
+"""A counter of visits."""
 
 from collections import Counter
 
 
 class Visits:
-    """Kept for the life of the process."""
+    """Count visits for the life of the process."""
 
     def __init__(self) -> None:
-        self._counted: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def count(self, name: str) -> int:
-        self._counted[name] += 1
-        return self._counted[name]
+        self._counts[name] += 1
+        return self._counts[name]

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from clean_ioc import Lifespan
 
-from app.graph import AppContainer
+from app.kit.lifecycle import AppContainer, Resolve
 from app.notes.repository import NoteRepository
 from app.notes.service import NoteService
-from app.scopes import Resolve
 
 
 def register(container: AppContainer) -> None:

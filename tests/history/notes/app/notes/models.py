@@ -1,25 +1,17 @@
-"""A note, and the table it lies in."""
+"""The note model."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Named, String, Table, TypedColumns
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import UtcDateTime, metadata
-
-
-class NoteColumns(TypedColumns):
-    id: Named[UUID] = Column(primary_key=True)
-    text: Named[str] = Column(String(200))
-    written_at: Named[datetime] = Column(UtcDateTime)
+from app.kit.database import Base, utc_now, uuid7
 
 
-notes = Table("notes", metadata, NoteColumns)
+class Note(Base):
+    __tablename__ = "notes"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    id: UUID
-    text: str
-    written_at: datetime
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    text: Mapped[str] = mapped_column(String(200))
+    written_at: Mapped[datetime] = mapped_column(default=utc_now)

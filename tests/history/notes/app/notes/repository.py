@@ -1,23 +1,23 @@
-"""Notes in the database."""
+"""Queries for notes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from app.database import Session
-from app.notes.models import Note, notes
+from app.kit.database import Database
+from app.notes.models import Note
 
-_ALL = select(notes).order_by(notes.c.id)
-_ADD = insert(notes)
+_ALL = select(Note).order_by(Note.id)
 
 
 class NoteRepository:
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, db: Database) -> None:
+        self.db = db
 
     async def all(self) -> Sequence[Note]:
-        return [Note(**row._mapping) for row in await self.session.execute(_ALL)]
+        return (await self.db.scalars(_ALL)).all()
 
     async def add(self, note: Note) -> None:
-        await self.session.execute(_ADD, asdict(note))
+        async with self.db.transaction() as session:
+            session.add(note)
+            await session.flush()

@@ -1,4 +1,4 @@
-"""Notes."""
+"""HTTP routes for notes."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ from fastapi import APIRouter
 
 from app.notes.dependencies import NoteServiceDep
 from app.notes.models import Note
-from app.notes.schemas import NewNote, NoteRead
+from app.notes.schemas import NoteCreate, NoteRead
 
 router = APIRouter(tags=["notes"])
 
 
 @router.get("/notes", response_model=list[NoteRead])
-async def list_notes(notes: NoteServiceDep) -> Sequence[Note]:
-    return await notes.all()
+async def list_notes(service: NoteServiceDep) -> Sequence[Note]:
+    return await service.all()
 
 
 @router.post("/notes", status_code=201, response_model=NoteRead)
-async def write_note(note: NewNote, notes: NoteServiceDep) -> Note:
-    return await notes.write(note.text)
+async def write_note(body: NoteCreate, service: NoteServiceDep) -> Note:
+    return await service.write(body.text)

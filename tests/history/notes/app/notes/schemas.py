@@ -1,4 +1,4 @@
-"""What goes over the wire."""
+"""What clients send and receive."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 
-class NewNote(BaseModel):
+class NoteCreate(BaseModel):
     text: str = Field(min_length=1, max_length=200)
 
 

@@ -1,23 +1,22 @@
-"""What can be done with notes."""
+"""The rules for notes."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from app.database import Transaction, uuid7
+from app.kit.database import Database
 from app.notes.models import Note
 from app.notes.repository import NoteRepository
 
 
 class NoteService:
-    def __init__(self, notes: NoteRepository, transaction: Transaction) -> None:
-        self.notes = notes
-        self.transaction = transaction
+    def __init__(self, db: Database, repository: NoteRepository) -> None:
+        self.db = db
+        self.repository = repository
 
     async def all(self) -> Sequence[Note]:
-        return await self.notes.all()
+        return await self.repository.all()
 
     async def write(self, text: str) -> Note:
-        async with self.transaction:
-            note = Note(id=uuid7(), text=text, written_at=datetime.now(UTC))
-            await self.notes.add(note)
+        async with self.db.transaction():
+            note = Note(text=text)
+            await self.repository.add(note)
         return note

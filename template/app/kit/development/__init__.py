@@ -1,0 +1,1 @@
+"""The development server, and servers for development and tests without Docker."""

@@ -1,0 +1,142 @@
+"""Providers as FastAPI knows them, and the aliases that name them.
+
+`PoolDep = Annotated[Pool, Depends(get_pool)]` in a `dependencies.py` makes `get_pool` the provider of
+`Pool`. Both lifecycles read these aliases, so a plain provider works under each of them.
+"""
+
+import inspect
+import os.path
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
+
+from fastapi import params
+from starlette.requests import HTTPConnection
+
+Provider = Callable[..., Any]
+
+_VALUES = {"builtins", "collections", "datetime", "decimal", "pathlib", "types", "typing", "uuid"}
+
+
+class WiringError(LookupError):
+    """Objects cannot be made as the wiring says. The message names each place and the remedy."""
+
+
+class Singleton:
+    """A provider that runs once, when the root scope opens; requests get what it made."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+
+    async def __call__(self, connection: HTTPConnection) -> Any:
+        return connection.scope["state"]["root_scope"].singletons[self]
+
+
+def singleton(provider: Provider) -> Singleton:
+    """Decorate a provider whose object lives as long as the app."""
+    return Singleton(provider)
+
+
+class Needed(NamedTuple):
+    """The content of an alias: a type, its provider, and whether a scope keeps the object."""
+
+    wanted: Any
+    provider: Provider
+    use_cache: bool
+
+
+def find_aliases(modules: Iterable[ModuleType]) -> dict[str, Needed]:
+    """Return the aliases of the modules by name.
+
+    Raise WiringError if a provider has no return type or a singleton has no alias.
+    """
+    aliases, singletons, faults = {}, {}, []
+    for module in modules:
+        for name, value in vars(module).items():
+            if isinstance(value, Singleton):
+                singletons[value] = name
+            elif get_origin(value) is Annotated and (found := needed(value)):
+                aliases[f"{module.__name__}.{name}"] = found
+    for alias, (wanted, provider, _) in aliases.items():
+        made = inspect.signature(function_of(provider)).return_annotation
+        if made is inspect.Signature.empty and not inspect.isclass(provider):
+            remedy = f"write `-> {name_of(wanted)}`, the type of {alias}"
+            faults.append(f"{place(provider)} has no return type: {remedy}")
+    for each in singletons.keys() - {provider for _, provider, _ in aliases.values()}:
+        remedy = f"write `...Dep = Annotated[..., Depends({singletons[each]})]` below it"
+        faults.append(f"{place(each)} is a singleton without an alias: {remedy}")
+    if faults:
+        raise WiringError("\n".join(dict.fromkeys(faults)))
+    return aliases
+
+
+def by_type(aliases: Iterable[Needed]) -> dict[Any, Needed]:
+    """Return what aliases need by type, without plain types. Raise WiringError for two providers."""
+    found: dict[Any, Needed] = {}
+    for each in aliases:
+        first = each if is_plain(each.wanted) else found.setdefault(each.wanted, each)
+        if first.provider is not each.provider:
+            raise two_providers(each.wanted, place(first.provider), place(each.provider))
+    return found
+
+
+def two_providers(wanted: Any, *places: str) -> WiringError:
+    remedy = "remove one, or give the objects types of their own"
+    return WiringError(f"{name_of(wanted)} has two providers, {' and '.join(places)}: {remedy}")
+
+
+def is_plain(wanted: Any) -> bool:
+    """Return whether a type, such as `str` or `list[...]`, does not say which object it is."""
+    return (get_origin(wanted) or wanted).__module__.partition(".")[0] in _VALUES
+
+
+def cannot_resolve(wanted: Any, known: Iterable[Any]) -> LookupError:
+    if is_plain(wanted):
+        remedy = "give the object a class of its own, or ask for it by its alias"
+        return LookupError(f"{name_of(wanted)} is a plain type and cannot be resolved: {remedy}")
+    names = ", ".join(sorted(map(name_of, known)))
+    return LookupError(f"nothing provides {name_of(wanted)}; there are: {names}")
+
+
+@cache
+def parameters(provider: Provider) -> dict[inspect.Parameter, Needed | None]:
+    """Return what each parameter of a provider needs; None if FastAPI fills it from a request."""
+    found = inspect.signature(function_of(provider), eval_str=True).parameters.values()
+    return {each: needed(each.annotation, each.default) for each in found}
+
+
+def needed(annotation: Any, default: Any = None) -> Needed | None:
+    wanted, *metadata = get_args(annotation) or [annotation]
+    for each in (default, *metadata):
+        if isinstance(each, params.Depends):
+            return Needed(wanted, each.dependency or wanted, each.use_cache)
+    return None
+
+
+async def run(provider: Provider, arguments: dict[str, Any], stack: AsyncExitStack) -> Any:
+    """Return what a provider makes; the stack closes it."""
+    function = function_of(provider)
+    if inspect.isasyncgenfunction(function):
+        return await stack.enter_async_context(asynccontextmanager(function)(**arguments))
+    if inspect.isgeneratorfunction(function):
+        return stack.enter_context(contextmanager(function)(**arguments))
+    made = function(**arguments)
+    return await made if inspect.isawaitable(made) else made
+
+
+def function_of(provider: Provider) -> Provider:
+    return provider.provider if isinstance(provider, Singleton) else provider
+
+
+def place(provider: Any) -> str:
+    """Return the file, line and name of a provider."""
+    function = function_of(provider)
+    if code := getattr(function, "__code__", None):
+        return f"{os.path.relpath(code.co_filename)}:{code.co_firstlineno} {name_of(function)}"
+    return f"{function.__module__}.{name_of(function)}"
+
+
+def name_of(anything: Any) -> str:
+    return str(getattr(anything, "__name__", anything))

@@ -1,0 +1,40 @@
+"""Settings of PostgreSQL."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings
+
+
+def add_driver(url: str) -> str:
+    """Return a PostgreSQL URL with the driver of this service. Raise ValueError for other URLs."""
+    if not re.match(r"postgres(ql)?(\+asyncpg)?://", url):
+        raise ValueError("write postgresql://user:password@host:5432/database")
+    return re.sub(r"^postgres(ql)?(\+asyncpg)?://", "postgresql+asyncpg://", url)
+
+
+class DatabaseSettings(BaseSettings):
+    database_url: Annotated[str, AfterValidator(add_driver)]
+    """`postgresql://user:password@host:5432/database`."""
+    database_pool_size: int = Field(default=10, ge=1)
+    """Connections for reads, and as many for transactions, in each worker.
+
+    The server's `max_connections` must hold those of all workers.
+    """
+    database_max_overflow: int = Field(default=0, ge=0)
+    """Extra connections of each pool. They close after use, which is slow under load."""
+    database_pool_timeout: float = Field(default=3.0, gt=0)
+    """Seconds to wait for a connection, then 503: a longer wait turns overload into a hang."""
+    database_pool_recycle: int = Field(default=1800, ge=-1)
+    """Seconds until a connection is replaced, before a firewall forgets it."""
+    database_connect_timeout: float = Field(default=5.0, gt=0)
+    """Seconds to connect."""
+    database_command_timeout: float = Field(default=5.0, gt=0)
+    """Seconds to wait for the result of a statement: detects a cut network."""
+    database_statement_timeout: float = Field(default=4.0, ge=0)
+    """Seconds until the server cancels a statement; shorter than the command timeout."""
+    database_lock_timeout: float = Field(default=2.0, ge=0)
+    """Seconds to wait for a row or a table that another transaction has locked."""
+    database_idle_in_transaction_timeout: float = Field(default=10.0, ge=0)
+    """Seconds until the server ends an idle transaction, which would keep its locks."""

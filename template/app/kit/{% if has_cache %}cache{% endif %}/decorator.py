@@ -1,0 +1,292 @@
+"""`@cached`: runs a route only if its response is not in the cache."""
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, wraps
+from hashlib import blake2b
+from operator import itemgetter
+from string import Formatter
+from typing import Annotated, Any, TypeVar, cast, get_args
+from uuid import UUID
+
+from fastapi import Depends, Request, Response, params
+from fastapi.concurrency import run_in_threadpool
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
+
+from app.kit.cache.dependencies import ResponseCacheDep
+from app.kit.cache.recording import KEY, Recording
+from app.kit.cache.response_cache import Computation, ResponseCache
+from app.kit.cache.responses import CompleteResponse, Headers, decode_headers
+
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+
+def cached(
+    *,
+    expire: int,
+    public: bool = False,
+    per_user: str | None = None,
+    tags: Sequence[str] = (),
+    vary: Sequence[str] = (),
+) -> Callable[[Route], Route]:
+    """Cache a route's responses for `expire` seconds. Write it below the route decorator.
+
+    Declare who may share a response: everyone with `public=True`, or one user with
+    `per_user="{user.id}"`, where `user` is a parameter of the route. `tags=("user:{user.id}",)`
+    name what it is about, so that `ResponseCache.invalidate("user:...")` finds it. `vary` names
+    the request headers that it depends on, besides host, path and query.
+
+    Dependencies, authentication among them, run before the cache is asked. Only complete 200, 203
+    and 204 responses to GET are stored, without cookies, and only if the route does not set
+    `no-store`, `no-cache` or `private` itself.
+
+    Raise TypeError or ValueError, when the module is imported, for arguments that cannot work.
+    """
+    if public == (per_user is not None):
+        raise TypeError('who may share a response? Write public=True or per_user="{user.id}"')
+    if isinstance(tags, str) or isinstance(vary, str):
+        raise TypeError("tags and vary are tuples: write tags=(...,)")
+    if isinstance(expire, bool) or not isinstance(expire, int) or expire < 1:
+        raise ValueError(f"expire is in whole seconds, at least 1, not {expire!r}")
+    policy = _Policy(expire, per_user, tuple(tags), tuple(name.lower() for name in vary))
+
+    def decorate(route: Route) -> Route:
+        if not inspect.isfunction(route):
+            raise TypeError(
+                f"write @cached below the route decorator, on a function, not {route!r}"
+            )
+        if inspect.isgeneratorfunction(route) or inspect.isasyncgenfunction(route):
+            raise TypeError(f"{route.__name__} is a stream, which cannot be cached")
+        signature = inspect.signature(route, eval_str=True)
+        _check(policy, signature)
+        is_async = inspect.iscoroutinefunction(inspect.unwrap(route))
+
+        @wraps(route)
+        async def wrapper(
+            *positional: Any, cached_exchange: _Exchange | None = None, **arguments: Any
+        ) -> Any:
+            found = None
+            # There is no exchange if the route is called as a plain function.
+            if cached_exchange is not None:
+                found = await cached_exchange.look_up(policy, route, arguments)
+            if isinstance(found, _Hit):
+                return Response()  # replaced by the cached response when it is sent
+            run = partial(route, *positional, **arguments)
+            result = await (run() if is_async else run_in_threadpool(run))
+            if found is not None:
+                found.takes_headers = not isinstance(result, Response)
+            return result
+
+        exchange = inspect.Parameter(
+            "cached_exchange",
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[_Exchange, Depends(_get_exchange)],
+        )
+        parameters = [*signature.parameters.values(), exchange]
+        wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return cast("Route", wrapper)
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    expire: int
+    per_user: str | None
+    tags: tuple[str, ...]
+    vary: tuple[str, ...]
+
+    @property
+    def cache_control(self) -> str:
+        """How downstream caches may store the response.
+
+        Nothing can be invalidated in a browser: a response that has tags or belongs to a user is
+        revalidated on each request, which costs a 304.
+        """
+        if self.per_user is not None:
+            return "private, no-cache"
+        return "public, no-cache" if self.tags else f"public, max-age={self.expire}"
+
+    def storage_seconds(self, response: CompleteResponse) -> int:
+        return response.storage_seconds(self.expire, public=self.per_user is None, vary=self.vary)
+
+
+@dataclass(slots=True)
+class _Hit:
+    """Replaces the route's response by the stored one."""
+
+    response: CompleteResponse
+
+    async def complete(self, _: CompleteResponse) -> CompleteResponse:
+        return self.response
+
+    def abandon(self, *, cancelled: bool) -> None:
+        """Do nothing: no request waits for a hit."""
+
+
+@dataclass(slots=True)
+class _Miss:
+    """Stores the response of a route that had to run."""
+
+    policy: _Policy
+    tags: list[str]
+    computation: Computation
+    if_none_match: str | None
+    dependencies: Headers
+    """The headers that dependencies have set, which are never stored."""
+    takes_headers: bool = True
+
+    async def complete(self, response: CompleteResponse) -> CompleteResponse:
+        seconds = self.policy.storage_seconds(response)
+        if not seconds:
+            self.abandon(cancelled=False)
+            return response.extend_vary(self.policy.vary)
+        dependencies = self.dependencies if self.takes_headers else ()
+        kept = response.remove_headers(dependencies).add_validators(self.policy.cache_control)
+        await self.computation.finish(kept, self.takes_headers, seconds, self.tags)
+        complete = kept.add_headers(*dependencies).extend_vary(self.policy.vary)
+        return complete.apply_condition(self.if_none_match)
+
+    def abandon(self, *, cancelled: bool) -> None:
+        self.computation.abandon(cancelled=cancelled)
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """A request, the headers that its dependencies have set, and the cache."""
+
+    request: Request
+    response: Response
+    cache: ResponseCache
+
+    async def look_up(
+        self, policy: _Policy, route: Callable[..., Any], arguments: dict[str, Any]
+    ) -> _Hit | _Miss | None:
+        """Return a hit or a miss, which now gets the response; None if it is not cacheable."""
+        method = self.request.method
+        if method not in ("GET", "HEAD"):
+            return None
+        recording: Recording = self.request.scope[KEY]
+        user = None if policy.per_user is None else _fill_in(policy.per_user, arguments)
+        tags = ["".join(_fill_in(tag, arguments)) for tag in policy.tags]
+        key = _key(self.request, policy.vary, route, user)
+        found = await self.cache.look_up(key, tags, policy.expire, recording.began_at)
+        if_none_match = ", ".join(self.request.headers.getlist("if-none-match")) or None
+        dependencies = decode_headers(self.response.headers.raw)
+        if isinstance(found, Computation):
+            if method == "HEAD":  # has no body to store
+                found.abandon(cancelled=False)
+                return None
+            miss = _Miss(policy, tags, found, if_none_match, dependencies)
+            recording.listener = miss
+            return miss
+        response = found.response.add_headers(("age", str(found.age)))
+        if found.takes_headers and dependencies:
+            response = response.add_headers(*dependencies)
+            if not policy.storage_seconds(replace(response, headers=dependencies)):
+                # A dependency has set a cookie, for instance.
+                response = response.replace_header("cache-control", "no-store")
+        hit = _Hit(response.extend_vary(policy.vary).apply_condition(if_none_match))
+        recording.listener = hit
+        return hit
+
+
+async def _get_exchange(request: Request, response: Response, cache: ResponseCacheDep) -> _Exchange:
+    return _Exchange(request, response, cache)
+
+
+def _check(policy: _Policy, signature: inspect.Signature) -> None:
+    """Raise TypeError for arguments that do not fit the route.
+
+    These are: a field that is not a parameter, a `per_user` without a field, and a header or cookie
+    parameter that `vary` does not name.
+    """
+    for text in (policy.per_user or "", *policy.tags):
+        parsed = [each for each in Formatter().parse(text) if each[1] is not None]
+        if text == policy.per_user and not parsed:
+            raise TypeError(f'per_user={text!r} is the same for everyone: write "{{user.id}}"')
+        for _, field, spec, conversion in parsed:
+            name = re.split(r"[.\[]", field or "")[0]
+            if name not in signature.parameters:
+                known = ", ".join(signature.parameters) or "none"
+                raise TypeError(f"{text!r}: the route has no parameter {name!r}, only: {known}")
+            if spec or conversion:
+                raise TypeError(f"{text!r}: write {{{field}}} without a format")
+    for name, parameter in signature.parameters.items():
+        for each in (parameter.default, *get_args(parameter.annotation)):
+            header = each.alias or name.replace("_", "-") if isinstance(each, params.Header) else ""
+            if isinstance(each, params.Cookie):
+                header = "Cookie"
+            if header and header.lower() not in policy.vary:
+                raise TypeError(f'the response depends on {header}: write vary=("{header}",)')
+
+
+def _fill_in(text: str, arguments: dict[str, Any]) -> list[str]:
+    """Return the parts of a text, its fields filled in by a str, an int or a UUID.
+
+    Raise TypeError for any other value, whose text need not be unique: it may contain a memory
+    address.
+    """
+    parts = []
+    for literal, field, _, _ in Formatter().parse(text):
+        parts.append(literal)
+        if field is not None:
+            value, _ = Formatter().get_field(field, (), arguments)
+            if not isinstance(value, str | int | UUID):
+                raise TypeError(f"a field of {text!r} is a str, an int or a UUID, not {value!r}")
+            parts.append(str(value))
+    return parts
+
+
+def _key(
+    request: Request, vary: Sequence[str], route: Callable[..., Any], user: list[str] | None
+) -> str:
+    """Return a digest of everything that the response depends on.
+
+    JSON keeps adjacent values apart.
+    """
+    parts = [
+        f"{route.__module__}.{route.__qualname__}",
+        _schema_version(request.scope["route"]),
+        request.scope.get("scheme"),
+        request.headers.get("host"),
+        request.scope["path"],
+        # The order of parameters with the same name is significant.
+        sorted(request.query_params.multi_items(), key=itemgetter(0)),
+        [request.headers.getlist(name) for name in vary],
+        user,
+    ]
+    return blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
+
+
+_versions: dict[int, tuple[Any, str]] = {}
+
+
+def _schema_version(route: Any) -> str:
+    """Return a digest of the response's schema: a new deployment never reads an old shape."""
+    known = _versions.get(id(route))
+    if known is not None and known[0] is route:
+        return known[1]
+    options = {
+        name: value for name, value in vars(route).items() if name.startswith("response_model_")
+    }
+    try:
+        schema: Any = TypeAdapter(route.response_model).json_schema(mode="serialization")
+    except PydanticUserError:
+        schema = str(route.response_model)
+    version = blake2b(repr(_in_order([schema, options])).encode(), digest_size=8).hexdigest()
+    _versions[id(route)] = (route, version)
+    return version
+
+
+def _in_order(value: Any) -> Any:
+    """Return the value with mappings and sets in the same order in every process."""
+    if isinstance(value, dict):
+        return sorted((repr(name), _in_order(each)) for name, each in value.items())
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    return [_in_order(each) for each in value] if isinstance(value, list) else repr(value)

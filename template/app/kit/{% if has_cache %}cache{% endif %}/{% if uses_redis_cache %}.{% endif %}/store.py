@@ -1,0 +1,173 @@
+"""Stores bytes by key in Redis or Valkey, shared by all workers. No request waits for an outage."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from app.kit.settings import KitSettings
+
+logger = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 2.0  # after a failure, fail fast for this long
+_MAX_BATCH = 500
+
+_Command = tuple[Any, ...]
+
+
+class StoreUnavailable(Exception):
+    """The store does not answer or refuses a command."""
+
+
+class _Batch:
+    """Commands of the same moment, sent as one pipeline."""
+
+    def __init__(self) -> None:
+        self.commands: list[_Command] = []
+        self.reads: dict[str, int] = {}
+        """The position of each name's value; a name is read once for all its callers."""
+        self.answers: asyncio.Task[list[Any] | None] | None = None
+
+
+class Store:
+    """Each batch of commands has one deadline. After a failure a circuit breaker opens."""
+
+    def __init__(self, redis: Redis, prefix: str, timeout: float) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._timeout = timeout
+        self._batch: _Batch | None = None
+        self._failing = False
+        self._paused_until = 0.0
+        self._answered_at = 0.0
+
+    async def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values, None for each missing key. Raise StoreUnavailable."""
+        batch = self._open_batch()
+        names = [self._prefixed(key) for key in keys]
+        for name in names:
+            batch.reads.setdefault(name, len(batch.reads))
+        answers = await self._answers(batch)
+        return [_value(answers[batch.reads[name]]) for name in names]
+
+    async def add(self, keys: Sequence[str], value: bytes, expire: float) -> list[bytes]:
+        """Set the missing keys for `expire` seconds; return the values of all keys.
+
+        Raise StoreUnavailable.
+        """
+        names = [self._prefixed(key) for key in keys]
+        lifetime = _milliseconds(expire)
+        commands: list[_Command] = [("SET", name, value, "NX", "PX", lifetime) for name in names]
+        answers = await self._send(*commands, *(("GET", name) for name in names))
+        return [_value(found) or value for found in answers[len(names) :]]
+
+    async def write(
+        self, key: str, value: bytes, expire: float, outlived_by: Sequence[str]
+    ) -> None:
+        """Set a key for `expire` seconds; the keys in `outlived_by` must not expire before it.
+
+        Raise StoreUnavailable.
+        """
+        longer = [
+            ("PEXPIRE", self._prefixed(each), _milliseconds(2 * expire), "GT")
+            for each in outlived_by
+        ]
+        await self._send(("SET", self._prefixed(key), value, "PX", _milliseconds(expire)), *longer)
+
+    def _prefixed(self, key: str) -> str:
+        return f"{self._prefix}:cache:{key}"
+
+    async def _send(self, *commands: _Command) -> list[Any]:
+        batch = self._open_batch()
+        first = len(batch.commands)
+        batch.commands += commands
+        answers = await self._answers(batch)
+        # The values of reads come first.
+        mine = answers[len(batch.reads) :][first : first + len(commands)]
+        for answer in mine:
+            if isinstance(answer, Exception):  # out of memory, a replica
+                raise StoreUnavailable("refused") from answer
+        return mine
+
+    def _open_batch(self) -> _Batch:
+        batch = self._batch
+        if batch is None or len(batch.commands) + len(batch.reads) >= _MAX_BATCH:
+            batch = self._batch = _Batch()
+            batch.answers = asyncio.create_task(self._execute(batch))
+        return batch
+
+    async def _answers(self, batch: _Batch) -> list[Any]:
+        assert batch.answers is not None
+        # A cancelled caller must not cancel the batch.
+        answers = await asyncio.shield(batch.answers)
+        if answers is None:
+            raise StoreUnavailable("no answer")
+        return answers
+
+    async def _execute(self, batch: _Batch) -> list[Any] | None:
+        """Return the answers, None if they do not arrive in time."""
+        await asyncio.sleep(0)  # let other callers join the batch
+        if self._batch is batch:
+            self._batch = None
+        loop = asyncio.get_running_loop()
+        if self._failing:
+            if loop.time() < self._paused_until:
+                return None
+            self._paused_until = (
+                loop.time() + _PAUSE_SECONDS
+            )  # this batch tries again, others fail fast
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in (*(("GET", name) for name in batch.reads), *batch.commands):
+            pipeline.execute_command(*command)
+        try:
+            async with asyncio.timeout(self._timeout) as deadline:
+                answers = await pipeline.execute(raise_on_error=False)
+        except Exception as error:  # the client raises ValueError for an invalid reply
+            late = loop.time() - (deadline.when() or 0)
+            silent = loop.time() - self._answered_at
+            busy = late > self._timeout or silent < 2 * self._timeout
+            # A busy process may have missed an answer that arrived in time.
+            if not (busy and isinstance(error, TimeoutError)):
+                self._fail(error)
+            return None
+        self._answered_at = loop.time()
+        if self._failing:
+            logger.warning("cache available again")
+            self._failing = False
+        return answers
+
+    def _fail(self, error: Exception) -> None:
+        self._paused_until = asyncio.get_running_loop().time() + _PAUSE_SECONDS
+        if not self._failing:
+            logger.warning("cache unavailable, serving without it: %r", error)
+        self._failing = True
+
+
+def _value(answer: Any) -> bytes | None:
+    """Return a key's value, None if it is missing. Raise StoreUnavailable if the server refused."""
+    if answer is None or isinstance(answer, bytes):
+        return answer
+    raise StoreUnavailable("refused") from answer if isinstance(answer, Exception) else None
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+@asynccontextmanager
+async def open_store(settings: KitSettings) -> AsyncIterator[Store]:
+    """Open the store. It connects with the first command."""
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        max_connections=settings.cache_max_connections,
+        # The store has its own deadline; the client's defaults retry for seconds.
+        timeout=None,
+        retry=None,
+        socket_timeout=None,
+        socket_connect_timeout=None,
+    )
+    async with Redis.from_pool(pool) as redis:
+        yield Store(redis, settings.redis_prefix, settings.cache_timeout)

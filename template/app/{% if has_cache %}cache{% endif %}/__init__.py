@@ -1,1 +1,0 @@
-"""A cache of responses. Routes use `app.cache.decorator.cached`; services invalidate through `ResponseCache`."""

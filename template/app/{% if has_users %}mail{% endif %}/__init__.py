@@ -1,5 +1,0 @@
-"""Outgoing e-mail."""
-
-from app.mail.mailer import ConsoleMailer, Mailer, SmtpMailer, open_mailer
-
-__all__ = ["ConsoleMailer", "Mailer", "SmtpMailer", "open_mailer"]

@@ -1,0 +1,18 @@
+"""Registers this slice's objects, each for one request or message (scoped)."""
+
+from typing import Annotated
+
+from clean_ioc import Lifespan
+
+from app.kit.lifecycle import AppContainer, Resolve
+from app.rooms.policy import RoomPolicy
+from app.rooms.service import RoomService
+
+
+def register(container: AppContainer) -> None:
+    container.register(RoomPolicy, lifespan=Lifespan.scoped)
+    container.register(RoomService, lifespan=Lifespan.scoped)
+
+
+RoomPolicyDep = Annotated[RoomPolicy, Resolve(RoomPolicy)]
+RoomServiceDep = Annotated[RoomService, Resolve(RoomService)]

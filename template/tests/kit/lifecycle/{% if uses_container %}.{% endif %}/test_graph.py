@@ -1,0 +1,219 @@
+"""The check of the container's graph."""
+
+from typing import Annotated
+
+import pytest
+from clean_ioc import Lifespan, Scope
+from starlette.requests import HTTPConnection
+
+from app.kit.lifecycle import AppContainer, Override, Resolve, WiringError, override
+from app.kit.lifecycle.graph import check
+from app.settings import Settings
+from tests.kit.lifecycle.test_providers import (
+    Pool,
+    PoolDep,
+    get_pool,
+    module,
+    open_slice,
+    raises_wiring_error,
+)
+
+
+class Leaf: ...
+
+
+class Branch:
+    def __init__(self, leaf: Leaf) -> None:
+        self.leaf = leaf
+
+
+class Tree:
+    def __init__(self, branch: Branch) -> None:
+        self.branch = branch
+
+
+class Hen:
+    def __init__(self, egg: "Egg") -> None: ...
+
+
+class Egg:
+    def __init__(self, hen: Hen) -> None: ...
+
+
+class Optional:
+    def __init__(self, leaf: Leaf | None = None) -> None: ...
+
+
+class Collection:
+    def __init__(self, leaves: list[Leaf]) -> None:
+        self.leaves = leaves
+
+
+class Keeper:
+    def __init__(self, connection: HTTPConnection) -> None: ...
+
+
+class Locator:
+    def __init__(self, scope: Scope) -> None: ...
+
+
+@pytest.fixture
+def container() -> AppContainer:
+    return AppContainer()
+
+
+def test_missing_type_is_named_with_what_needs_it(container: AppContainer) -> None:
+    container.register(Tree)
+    container.register(Branch)
+    with pytest.raises(WiringError, match=r"test_graph.Branch needs Leaf, .*: register it in"):
+        check(container)
+
+
+async def test_alias_to_nothing_is_named(settings: Settings) -> None:
+    slice_ = module("app.trees.dependencies", LeafDep=Annotated[Leaf, Resolve(Leaf)])
+    message = await raises_wiring_error(settings, slice_)
+    assert "app.trees.dependencies.LeafDep needs Leaf, which nothing provides" in message
+
+
+def test_cycle_is_named(container: AppContainer) -> None:
+    container.register(Hen)
+    container.register(Egg)
+    with pytest.raises(WiringError, match=r"a cycle: (Hen -> Egg -> Hen|Egg -> Hen -> Egg)"):
+        check(container)
+
+
+def test_default_must_not_hide_a_registration(container: AppContainer) -> None:
+    container.register(Optional)
+    check(container)
+    container.register(Leaf)
+    with pytest.raises(WiringError, match="Optional: the default of 'leaf' hides"):
+        check(container)
+
+
+async def test_singleton_must_not_keep_a_scoped_object(settings: Settings) -> None:
+    def register(container: AppContainer) -> None:
+        container.register(Leaf, lifespan=Lifespan.scoped)
+        container.register(Branch)
+        container.register(Tree, lifespan=Lifespan.singleton)
+
+    message = await raises_wiring_error(settings, module(register=register))
+    assert "the singleton Tree would keep Leaf" in message
+
+
+async def test_singleton_must_not_keep_a_list_of_scoped_objects(settings: Settings) -> None:
+    def register(container: AppContainer) -> None:
+        container.register(Leaf, lifespan=Lifespan.scoped)
+        container.register(Collection, lifespan=Lifespan.singleton)
+
+    message = await raises_wiring_error(settings, module(register=register))
+    assert "the singleton Collection would keep Leaf" in message
+
+
+async def test_singleton_must_not_need_a_request(settings: Settings) -> None:
+    def register(container: AppContainer) -> None:
+        container.register(Keeper, lifespan=Lifespan.singleton)
+
+    with pytest.raises(TypeError, match="there is none here"):
+        async with open_slice(settings, module(register=register)):
+            pass
+
+
+def test_scopes_of_the_library_are_not_injected(container: AppContainer) -> None:
+    container.register(Locator)
+    with pytest.raises(WiringError, match="Locator needs Scope"):
+        check(container)
+
+
+async def test_two_registrations_of_a_type_are_both_named(settings: Settings) -> None:
+    def register(container: AppContainer) -> None:
+        container.register(Leaf)
+
+    slices = [module("app.trees.dependencies", register=register)]
+    slices += [module("app.woods.dependencies", register=register)]
+    message = await raises_wiring_error(settings, *slices)
+    assert (
+        "Leaf has two providers, app.trees.dependencies and app.woods.dependencies: remove"
+        in message
+    )
+
+
+async def test_registration_and_plain_provider_of_a_type_are_both_named(
+    settings: Settings,
+) -> None:
+    def register(container: AppContainer) -> None:
+        container.register(Pool)
+
+    slice_ = module("app.pools.dependencies", register=register, PoolDep=PoolDep, g=get_pool)
+    message = await raises_wiring_error(settings, slice_)
+    assert "Pool has two providers, app.pools.dependencies and " in message
+    assert "get_pool" in message
+
+
+def test_names_and_parents_tell_registrations_apart(container: AppContainer) -> None:
+    container.register(Leaf)
+    container.register(Leaf, name="red")
+    container.register(Leaf, parent_node_filter=lambda node: node.service_type is Tree)
+    check(container)
+
+
+class RedLeaf(Leaf): ...
+
+
+class GreenLeaf(Leaf): ...
+
+
+def register_leaves(container: AppContainer) -> None:
+    container.register(Leaf, RedLeaf, lifespan=Lifespan.singleton)
+    container.register(Leaf, GreenLeaf, lifespan=Lifespan.singleton)
+    container.register(Collection, lifespan=Lifespan.scoped)
+
+
+async def leaves_of(settings: Settings, overrides: list[Override]) -> tuple[list[Leaf], list[Leaf]]:
+    """Return what a list has in two scopes."""
+    slice_ = module(register=register_leaves)
+    async with open_slice(settings, slice_, overrides=overrides) as root_scope:
+        found = []
+        for _ in range(2):
+            async with root_scope.new_scope() as scope:
+                found.append((await scope.resolve(Collection)).leaves)
+        return found[0], found[1]
+
+
+async def test_list_has_all_registrations_of_a_type(settings: Settings) -> None:
+    one, other = await leaves_of(settings, [])
+    assert {type(each) for each in one} == {RedLeaf, GreenLeaf}
+    assert one == other
+
+
+async def test_override_is_alone_in_a_list(settings: Settings) -> None:
+    fake = Leaf()
+    assert await leaves_of(settings, [override(Leaf, fake)]) == ([fake], [fake])
+
+
+async def test_every_member_of_a_list_of_singletons_is_made_at_start(settings: Settings) -> None:
+    made: list[str] = []
+
+    async def make_red() -> Leaf:
+        made.append("red")
+        return RedLeaf()
+
+    async def make_green() -> Leaf:
+        made.append("green")
+        return GreenLeaf()
+
+    def register(container: AppContainer) -> None:
+        container.register(Leaf, factory=make_red, lifespan=Lifespan.singleton)
+        container.register(Leaf, factory=make_green, lifespan=Lifespan.singleton)
+        container.register(Collection)
+
+    async with open_slice(settings, module(register=register)):
+        assert sorted(made) == ["green", "red"]
+
+
+async def test_type_in_a_list_is_not_asked_for_alone(settings: Settings) -> None:
+    def register(container: AppContainer) -> None:
+        register_leaves(container)
+        container.register(Branch)
+
+    message = await raises_wiring_error(settings, module(register=register))
+    assert "Leaf has two providers" in message

@@ -1,0 +1,83 @@
+"""Procrastinate's tables and the jobs of dead workers."""
+
+import re
+from pathlib import Path
+
+import pytest
+from procrastinate.exceptions import ConnectorException
+from procrastinate.manager import JobManager
+from procrastinate.schema import SchemaManager
+from sqlalchemy import text
+
+from app.application import open_root_scope
+from app.kit.database import Database
+from app.kit.jobs import JobQueue, Run, consumer, job
+from app.kit.jobs.rescue import rescue
+from app.kit.lifecycle import Override
+from app.settings import Settings
+from tests.kit.jobs.fixtures import Enqueue, WorkOff
+
+SCHEMA = Path(__file__).parents[3] / "migrations/template/jobs_0001.sql"
+_DIE = (
+    text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')"),
+    text(
+        "UPDATE procrastinate_jobs SET status = 'doing', attempts = :attempts,"
+        " worker_id = (SELECT max(id) FROM procrastinate_workers)"
+    ),
+)
+_STATUS = text("SELECT status::text, attempts FROM procrastinate_jobs")
+
+
+@job(attempts=3)
+async def note(run: Run) -> None: ...
+
+
+def test_revision_is_the_schema_of_the_library() -> None:
+    def squeezed(sql: str) -> str:
+        return re.sub(r"\s+", " ", sql).strip()
+
+    assert squeezed(SCHEMA.read_text()) == squeezed(SchemaManager.get_schema())
+
+
+@pytest.mark.parametrize(
+    ("attempts", "then"),
+    [(0, ("todo", 1)), (note.attempts - 1, ("failed", note.attempts))],
+)
+async def test_job_of_a_dead_worker_is_queued_again_while_it_has_attempts_left(
+    settings: Settings, overrides: list[Override], attempts: int, then: tuple[str, int]
+) -> None:
+    async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
+        db = await scope.resolve(Database)
+        async with db.transaction():
+            await (await scope.resolve(JobQueue)).enqueue(note)
+            for statement in _DIE:
+                given = {"attempts": attempts} if "attempts" in str(statement) else None
+                await db.execute(statement, given)
+        for _ in range(2):
+            await rescue(root_scope, {note.name: note}, silence=20)
+            assert [tuple(row) for row in await db.execute(_STATUS)] == [then]
+
+
+async def test_result_is_recorded_although_the_connection_is_cut(
+    settings: Settings,
+    overrides: list[Override],
+    enqueue: Enqueue,
+    work_off: WorkOff,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuts = [ConnectorException("cut"), ConnectorException("cut again")]
+    finish_job = JobManager.finish_job
+
+    async def cut(*arguments: object, **options: object) -> None:
+        if cuts:
+            raise cuts.pop()
+        await finish_job(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(JobManager, "finish_job", cut)
+    monkeypatch.setattr(consumer, "_RECORD_DELAYS_SECONDS", (0.01, 0.01, 0.01))
+    await enqueue(note)
+    await work_off({note.name: note})
+    assert not cuts
+    async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
+        left = await (await scope.resolve(Database)).execute(_STATUS)
+        assert not left.all()

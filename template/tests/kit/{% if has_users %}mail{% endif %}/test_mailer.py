@@ -1,0 +1,176 @@
+"""Mails, to a real SMTP server, to the log and in the background."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from aiosmtplib import SMTPException
+
+from app.application import open_root_scope
+from app.kit.lifecycle import Override
+from app.kit.mail import ConsoleMailer, Mailer, SmtpMailer, open_mailer
+from app.settings import Settings
+from tests.kit.helpers import GivenSettings
+from tests.kit.mail.outbox import Outbox
+
+
+class Received:
+    """What the SMTP server received."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Any] = []
+        self.passwords: list[Any] = []
+
+    def authenticate(self, *arguments: Any) -> AuthResult:
+        """Accept any password, even in clear."""
+        self.passwords.append(arguments[-1])
+        return AuthResult(success=True)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.envelopes.append(envelope)
+        return "250 OK"
+
+
+@pytest.fixture
+def received() -> Received:
+    return Received()
+
+
+@pytest.fixture
+def smtp_url(received: Received) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(
+        received,
+        hostname="127.0.0.1",
+        port=port,
+        auth_require_tls=False,
+        authenticator=received.authenticate,
+    )
+    controller.start()
+    yield f"smtp://127.0.0.1:{port}"
+    controller.stop()
+
+
+def with_smtp(settings: Settings, url: str) -> Settings:
+    values = {**settings.model_dump(), "smtp_url": url, "mail_from": "us@example.com"}
+    return GivenSettings(**values)
+
+
+async def test_mail_reaches_the_smtp_server(
+    settings: Settings, smtp_url: str, received: Received
+) -> None:
+    async with open_mailer(with_smtp(settings, smtp_url)) as mailer:
+        assert isinstance(mailer, SmtpMailer)
+        await mailer.send("ada@example.com", "welcome", message_id="1")
+    [envelope] = received.envelopes
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("us@example.com", ["ada@example.com"])
+    assert f"Subject: Welcome to {settings.service_name}".encode() in envelope.content
+    assert b"Message-ID: <1@example.com>" in envelope.content
+    assert b"your account is ready" in envelope.content
+
+
+async def test_password_is_never_sent_in_clear(smtp_url: str, received: Received) -> None:
+    """The server does not offer STARTTLS, or an attacker removed the offer."""
+    mailer = SmtpMailer("A Service", "us@example.com", smtp_url.replace("://", "://user:password@"))
+    with pytest.raises(SMTPException, match="STARTTLS"):
+        await mailer.send("ada@example.com", "welcome")
+    assert received.passwords == []
+
+
+async def test_development_writes_mails_to_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    development = settings.model_copy(update={"environment": "development"})
+    async with open_mailer(development) as mailer:
+        assert isinstance(mailer, ConsoleMailer)
+        await mailer.send("ada@example.com", "welcome")
+    assert "your account is ready" in caplog.text
+
+
+async def test_production_without_smtp_url_is_an_error(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_mailer(settings) as mailer:
+        assert "SMTP_URL is not set" in caplog.text
+        with pytest.raises(RuntimeError, match="SMTP_URL"):
+            await mailer.send("ada@example.com", "welcome")
+
+
+async def test_closing_sends_pending_mails(
+    settings: Settings, smtp_url: str, received: Received
+) -> None:
+    async with open_mailer(with_smtp(settings, smtp_url)) as mailer:
+        for number in range(20):
+            await mailer.send_in_background(f"{number}@example.com", "welcome")
+        assert not received.envelopes
+    assert len(received.envelopes) == 20
+
+
+async def test_root_scope_sends_pending_mails_when_it_closes(
+    settings: Settings, overrides: list[Override], smtp_url: str, received: Received
+) -> None:
+    real_mailer = [each for each in overrides if each.service is not Mailer]
+    async with (
+        open_root_scope(with_smtp(settings, smtp_url), real_mailer) as root_scope,
+        root_scope.new_scope() as scope,
+    ):
+        mailer = await scope.resolve(Mailer)
+        await mailer.send_in_background("ada@example.com", "welcome")
+        assert not received.envelopes
+    assert len(received.envelopes) == 1
+
+
+class Blocked(Outbox):
+    """Delivers nothing before `unblock` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unblock = asyncio.Event()
+
+    async def deliver(self, message: EmailMessage) -> None:
+        await self.unblock.wait()
+        await super().deliver(message)
+
+
+async def test_closing_gives_up_after_its_deadline(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.kit.mail.mailer._CLOSE_TIMEOUT_SECONDS", 0.05)
+    blocked = Blocked()
+    await blocked.send_in_background("ada@example.com", "welcome")
+    async with asyncio.timeout(5):
+        await blocked.close()
+    assert "mails not sent in time" in caplog.messages
+    assert not blocked.messages
+
+
+async def test_pending_mails_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.kit.mail.mailer._MAX_PENDING", 2)
+    blocked = Blocked()
+    for _ in range(3):
+        await blocked.send_in_background("ada@example.com", "welcome")
+    assert caplog.messages == ["mail not sent: too many are pending"]
+    blocked.unblock.set()
+    await blocked.close()
+    assert len(blocked.messages) == 2
+
+
+async def test_background_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Outbox):
+        async def deliver(self, message: EmailMessage) -> None:
+            raise OSError("no mail server")
+
+    broken = Broken()
+    await broken.send_in_background("ada@example.com", "welcome")
+    await broken.close()
+    assert caplog.messages == ["mail not sent"]

@@ -1,1 +1,0 @@
-"""Servers for development and tests, without Docker."""
