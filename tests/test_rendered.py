@@ -176,11 +176,12 @@ def different(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> set[str]:
 
 SERVERS = (
     r"|\.env\.example|compose\.yaml|\.github/(workflows/ci|dependabot)\.yml|\.gitlab-ci\.yml"
-    r"|app/kit/(settings|commands|development/\w+)\.py|tests/kit/(fixtures|web/test_settings)\.py|"
+    r"|app/kit/(__init__|commands|serve|development/\w+|private_api|settings/\w+)\.py"
+    r"|tests/kit/(fixtures|web/test_settings)\.py|"
 ) + ANSWERS
 """Files that start servers or name them."""
 DATABASES = re.compile(
-    r"Dockerfile|app/kit/database/(engines|dialect)\.py"
+    r"Dockerfile|app/kit/database/(dialect|engines|enums|environment)\.py"
     r"|tests/kit/database/(fixtures|test_engines|test_dialect)\.py" + SERVERS
 )
 
@@ -234,7 +235,7 @@ def test_memory_and_redis_differ_in_one_file_alone(rendered: Rendered, name: str
 QUEUES = re.compile(
     r"app/kit/jobs/(consumer|queue|rescue|sender)\.py|app/kit/(wiring|database/environment)\.py"
     r"|migrations/template/jobs_.*|tests/kit/database/fixtures\.py"
-    r"|tests/kit/jobs/test_(consumer|outage|sender)\.py" + SERVERS
+    r"|tests/kit/jobs/test_(consumer|sender)\.py|tests/users/test_outage\.py" + SERVERS
 )
 
 

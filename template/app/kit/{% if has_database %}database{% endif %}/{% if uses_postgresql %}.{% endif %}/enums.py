@@ -2,10 +2,9 @@
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import ExecuteSQLOp, MigrationScript
-from sqlalchemy import Connection, Enum, MetaData, inspect
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Enum, MetaData, inspect
 from sqlalchemy.dialects.postgresql.base import PGInspector
-
-_OF_THE_QUEUE = "procrastinate_"
 
 
 def render_enum(type_: object, context: AutogenContext) -> str | None:
@@ -17,15 +16,17 @@ def render_enum(type_: object, context: AutogenContext) -> str | None:
     return f"postgresql.ENUM({values}, name={type_.name!r}, create_type=False)"
 
 
-def add_enum_types(connection: Connection, metadata: MetaData, script: MigrationScript) -> None:
+def add_enum_types(migration: MigrationContext, script: MigrationScript) -> None:
     """Add the statements for types that are new, have new values, or are not used any more."""
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert upgrade is not None
     assert downgrade is not None
-    inspector = inspect(connection)
+    assert migration.connection is not None
+    inspector = inspect(migration.connection)
     assert isinstance(inspector, PGInspector)
+    included = migration.opts["include_name"] or (lambda *_: True)
     present = {each["name"]: each["labels"] for each in inspector.get_enums()}
-    declared = _declared(metadata)
+    declared = _declared(migration.opts["target_metadata"])
     for name, values in declared.items():
         if name not in present:
             upgrade.ops.insert(0, ExecuteSQLOp(_create(name, values)))
@@ -34,7 +35,7 @@ def add_enum_types(connection: Connection, metadata: MetaData, script: Migration
             # PostgreSQL takes no value away: the downgrade leaves it.
             upgrade.ops.insert(0, ExecuteSQLOp(f"ALTER TYPE {name} ADD VALUE {_quote(value)}"))
     for name, values in present.items():
-        if name not in declared and not name.startswith(_OF_THE_QUEUE):
+        if name not in declared and included(name, "type", {}):
             upgrade.ops.append(ExecuteSQLOp(f"DROP TYPE {name}"))
             downgrade.ops.insert(0, ExecuteSQLOp(_create(name, values)))
 
