@@ -1,11 +1,12 @@
 """What the documents show of rendered code is what is rendered."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Rendered
-from tests.variants import ROOT, focused
+from tests.variants import ROOT, Answers, focused
 
 SHOWN = re.compile(
     r"<!-- (?P<lifecycle>\S+): (?P<path>\S+) -->\n```python\n(?P<code>.*?)```\n", re.DOTALL
@@ -28,3 +29,26 @@ def test_files_that_documents_name_exist(rendered: Rendered) -> None:
     (variant,) = focused(lifecycle="clean-ioc", database="sqlite")
     named = set(re.findall(r"`(app/\S+\.py)`", text))
     assert {name for name in named if not (rendered(**variant) / name).is_file()} == set()
+
+
+CONCEPT = re.compile(r"^\| (?!concept |---)(.+?) \| .* \| `(.+)` \|$", re.MULTILINE)
+
+
+def concepts(project: Path) -> list[list[tuple[str, str]]]:
+    """Return the concepts and their files of each part of a project's `docs/concepts.md`."""
+    parts = (project / "docs/concepts.md").read_text().split("\n## ")[1:]
+    return [CONCEPT.findall(part) for part in parts]
+
+
+def test_concepts_fit_their_budget(rendered: Rendered, paired_variant: Answers) -> None:
+    """A route with a table needs at most 8; the smallest render has at most 12."""
+    project = rendered(**paired_variant)
+    first, *others = concepts(project)
+    files = [file for part in (first, *others) for _, file in part]
+    assert [file for file in files if not (project / file).is_file()] == []
+    assert len(first) == {"depends": 3, "clean-ioc": 4}[paired_variant["lifecycle"]] + (
+        4 if paired_variant["database"] != "none" else 0
+    )
+    assert len(first) <= 8
+    if len(others) == 1:
+        assert len(first) + len(others[0]) <= 12
