@@ -1,7 +1,7 @@
 """The border of the kit, and imports without cycles.
 
-Everything outside `app/kit` and `tests/kit` is yours. It imports from the kit what the kit exports in
-`__all__`; the kit imports nothing of yours.
+Everything outside `app/kit` and `tests/kit` is yours. It imports from the kit what the kit exports
+in `__all__`; the kit imports nothing of yours.
 """
 
 import ast
@@ -133,7 +133,7 @@ def _cut(module: str, depth: int) -> str:
 
 
 def _with_packages(module: str, unlike: str) -> Iterator[str]:
-    """Yield a module and the packages that importing it runs, without those of the importing one."""
+    """Yield a module and the packages that importing it runs, except those of the importing one."""
     yield module
     parts = module.split(".")
     for length in range(len(parts) - 1, 0, -1):

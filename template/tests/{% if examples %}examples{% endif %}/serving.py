@@ -1,4 +1,4 @@
-"""A real server: `ASGITransport` hands over a response only when it is whole, and opens no connections."""
+"""A real server: `ASGITransport` buffers whole responses and opens no connections."""
 
 import asyncio
 from collections.abc import AsyncIterator

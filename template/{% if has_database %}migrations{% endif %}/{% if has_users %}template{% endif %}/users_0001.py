@@ -1,6 +1,7 @@
 """Users.
 
-Frozen: this revision belongs to the template. Yours stand on a branch of their own, in `migrations/versions`.
+Frozen: this revision belongs to the template. Yours have a branch of their own, in
+`migrations/versions`.
 """
 
 import sqlalchemy as sa

@@ -67,8 +67,8 @@ def _fetch(
         return connection.execute(statement, parameters)
 
 
-# A `Session` per read costs 1.9 times what its rows cost; objects made from rows, 1.1 times. What is
-# read most, `select(Model)` without options on a plain table, is therefore made from rows.
+# A `Session` per read costs 1.9 times what its rows cost; objects made from rows, 1.1 times. So the
+# most common read, `select(Model)` without options on a plain table, makes its objects from rows.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Layers: the repository uses the database, the service the repository. `layers.py` has the route."""
+"""Layers: the repository uses the database, the service the repository; see `layers.py`."""
 
 from dataclasses import dataclass
 from uuid import UUID

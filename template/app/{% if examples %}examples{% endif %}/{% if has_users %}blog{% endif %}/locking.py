@@ -1,7 +1,7 @@
 """Optimistic locking: two people edit the same post, and the second one to save is told.
 
-`version_id_col` in the model makes SQLAlchemy add `WHERE version = ...` to each UPDATE and count the
-version up. The version travels with the form: the client sends back the one that it has read.
+`version_id_col` in the model makes SQLAlchemy add `WHERE version = ...` to each UPDATE and count
+versions up. The version travels with the form: the client sends back the one that it has read.
 """
 
 from uuid import UUID

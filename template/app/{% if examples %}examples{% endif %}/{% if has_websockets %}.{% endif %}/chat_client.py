@@ -1,8 +1,8 @@
 # ruff: noqa: T201 (it prints what it receives)
 """A client in a terminal: `uv run python -m app.examples.chat_client ws://127.0.0.1:8000/ws`.
 
-Set `ACCESS_TOKEN` if the service asks for one. The client connects again, after growing delays, when
-the service restarts or the network fails.
+Set `ACCESS_TOKEN` if the service asks for one. After a restart of the service or a network failure,
+the client connects again, with growing delays.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""`once_per_graph`, Clean IoC's default lifespan: one object for all that one parameter needs, another for the next.
+"""`once_per_graph`, Clean IoC's default lifespan: one object for all that one parameter needs.
 
 Under `scoped` it would be one for the request, under `transient` one for each constructor.
 """

@@ -36,7 +36,7 @@ class InvalidToken(ServiceError):
 
 
 class TalkEndpoint(SocketEndpoint):
-    """A token is a name, or a name, `_` and the time at which it expires. Without, one is made up."""
+    """A token is a name, or a name, `_` and its expiry. Without a token, a name is made up."""
 
     messages = message_adapter(Say)
 

@@ -1,6 +1,7 @@
 """The queue: Procrastinate's schema as of 3.10, in `jobs_0001.sql` (MIT licence).
 
-Frozen: this revision belongs to the template. Yours stand on a branch of their own, in `migrations/versions`.
+Frozen: this revision belongs to the template. Yours have a branch of their own, in
+`migrations/versions`.
 """
 
 from pathlib import Path
@@ -14,7 +15,8 @@ branch_labels = ("jobs",)
 depends_on = None
 
 _DROP = """
-DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers CASCADE;
+DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs,
+    procrastinate_workers CASCADE;
 DO $$
 DECLARE found record;
 BEGIN

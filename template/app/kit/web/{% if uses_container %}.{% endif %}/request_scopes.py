@@ -8,7 +8,7 @@ from app.kit.lifecycle.scopes import OPENED, ObjectScope
 
 
 class RequestScopes:
-    """Pure ASGI middleware. Closes the scope of a request after the response and its background tasks."""
+    """Pure ASGI middleware. Closes a request's scope after the response and background tasks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

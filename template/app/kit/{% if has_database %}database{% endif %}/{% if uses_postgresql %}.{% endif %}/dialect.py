@@ -19,7 +19,7 @@ _MIGRATIONS = 7_305_817_640_912_311
 """The advisory lock that serializes migrating processes."""
 
 _TRY_AGAIN = ("08", "40", "53", "57")
-"""SQLSTATE classes: connection, rollback (deadlock), resources, intervention (timeout, shutdown)."""
+"""SQLSTATE classes: connection, rollback (deadlock), resources, intervention (timeouts)."""
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
