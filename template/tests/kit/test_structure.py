@@ -111,25 +111,28 @@ class Tree:
                         if target in self.files and target != module:
                             graph[module].setdefault(target, each)
         faults = _cycle(graph)
-        for depth, of in ((2, "app"), (3, "app.kit")):
+        for folder in ("app", "app/kit"):
             packages: dict[str, dict[str, Import]] = {}
             for module, targets in graph.items():
-                source = _cut(module, depth)
+                source = self._package(module, folder)
                 for target, each in targets.items():
-                    if _is_in(module, of) and _is_in(target, of) and _cut(target, depth) != source:
-                        packages.setdefault(source, {}).setdefault(_cut(target, depth), each)
-            # A package of its own modules, such as `app`, is no part of a cycle between packages.
-            packages.pop(of, None)
+                    used = self._package(target, folder)
+                    if source and used and source != used:
+                        packages.setdefault(source, {}).setdefault(used, each)
             faults += [each for each in _cycle(packages) if each not in faults]
         return faults
+
+    def _package(self, module: str, folder: str) -> str | None:
+        """Return the package in a folder that has the module; None if the module is in none."""
+        path = self.files[module].relative_to(self.root)
+        depth = len(Path(folder).parts)
+        if not path.is_relative_to(folder) or len(path.parts) < depth + 2:
+            return None
+        return ".".join(path.parts[: depth + 1])
 
 
 def _is_in(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
-
-
-def _cut(module: str, depth: int) -> str:
-    return ".".join(module.split(".")[:depth])
 
 
 def _with_packages(module: str, unlike: str) -> Iterator[str]:
@@ -268,6 +271,17 @@ def test_cycle_between_packages_of_the_kit_is_found(tmp_path: Path) -> None:
     }
     (fault,) = written(tmp_path, files).cycles()
     assert "app.kit.alpha -> app.kit.beta" in fault or "app.kit.beta -> app.kit.alpha" in fault
+
+
+def test_slice_may_import_a_module_that_imports_the_slice(tmp_path: Path) -> None:
+    """`app/wiring.py` makes objects of slices and for slices."""
+    files = {
+        "app/__init__.py": "",
+        "app/wiring.py": "from app.orders.clock import Clock\n",
+        "app/orders/clock.py": "",
+        "app/orders/routes.py": "from app.wiring import ClockDep\n",
+    }
+    assert written(tmp_path, files).cycles() == []
 
 
 def test_package_may_import_its_own_modules(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from app.settings import Settings
 from tests.kit.database.unmigrated import add_what_no_revision_has
 
 ROOT = Path(__file__).parents[3]
+HAS_OWN_REVISIONS = any((ROOT / "migrations/versions").glob("*.py"))
 Declare = Callable[..., None]
 
 
@@ -195,16 +196,13 @@ class TestRevise:
         with pytest.raises(ValueError, match="run `python -m app migrate` first"):
             revise(empty_settings, "too early")
 
-    @pytest.mark.parametrize("is_first", [True, False])
+    @pytest.mark.parametrize("is_first", [False] if HAS_OWN_REVISIONS else [False, True])
     def test_two_branches_of_a_team_are_joined(
         self, settings: Settings, project: Path, declare: Declare, is_first: bool
     ) -> None:
         """Each wrote the next revision, on a checkout without that of the other."""
         versions = project / "migrations/versions"
-        if is_first:
-            for path in versions.glob("*.py"):
-                path.unlink()
-        else:
+        if not is_first:
             declare("common_diary")
             revise_and_migrate(settings, "add what both have")
         common = set(versions.glob("*.py"))
