@@ -40,9 +40,9 @@ from tests.variants import (
 )
 
 NEWEST = {"UV_PRERELEASE": "allow"}
-"""What `--newest` adds to the environment of commands."""
+"""The environment that `--newest` adds to commands."""
 collect_ignore = ["history"]
-"""What the owner of a rendered project writes: its tests are run there."""
+"""Code of a rendered project's owner: its tests run there."""
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 PYTHONS: list[Interpreter] = []
-"""Those that this run is spread over."""
+"""The interpreters that this run is spread over."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -235,7 +235,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """Make a folder for all processes of the run; who comes second throws his away."""
+    """Make a folder for all processes of the run. The first process wins."""
     if not folder.exists():
         own = folder.with_name(f"{folder.name}-{os.getpid()}")
         own.mkdir(parents=True)
@@ -283,7 +283,7 @@ Rendered = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def rendered(template: Path, run_folder: Path) -> Rendered:
-    """Render a variant once; who changes anything in it renders one of their own."""
+    """Render a variant once. Tests that change it must render their own."""
 
     def get(**answers: Any) -> Path:
         assert answers.keys() == choices().keys()

@@ -61,7 +61,7 @@ class Image:
         if self.has_uv:
             uv = Path(_found("uv", outer["PATH"])).parent
             system = f"{uv}:{system}"
-        # What installs packages needs to know from where.
+        # Commands that install packages need the index.
         needed = ("UV_", "PIP_", "SSL_", "XDG_", "HOME") if self.has_uv else ("UV_PYTHON",)
         kept = {name: value for name, value in outer.items() if name.startswith(needed)}
         own = {}

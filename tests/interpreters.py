@@ -46,7 +46,7 @@ class Interpreter:
     executable: str
     """The interpreter itself, never an environment's or a shim."""
     request: str
-    """What `uv run --python` finds it by: its version, or its path where uv does not look."""
+    """The argument for `uv run --python`: the version, or the path where uv does not look."""
 
     @property
     def minor(self) -> Minor:

@@ -1,4 +1,4 @@
-"""What each answer adds to a project: paths, dependencies, and words that betray it.
+"""Each answer's additions to a project: paths, dependencies, and words that betray it.
 
 `ADDED` has one entry for each choice of each question. A project must have nothing of a part that
 none of its answers adds. The tests compare the table with what is rendered: each item must occur,

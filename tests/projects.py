@@ -41,7 +41,7 @@ IDENTITY = {
     "GIT_COMMITTER_NAME": "Tester",
     "GIT_COMMITTER_EMAIL": "tester@example.com",
 }
-"""Who commits, instead of the tester."""
+"""The author of commits, instead of the tester."""
 
 
 _in_use: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What the documents show of rendered code is what is rendered."""
+"""Code in the documents is rendered code, and the files that they name exist."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Popular libraries for SQLAlchemy and FastAPI work with the rendered models.
 
-What an owner would write with them is in `tests/history/libraries/`: sqladmin, polyfactory,
-fastapi-pagination and fastapi-filter.
+`tests/history/libraries/` has the owner's code: sqladmin, polyfactory, fastapi-pagination and
+fastapi-filter.
 """
 
 import re

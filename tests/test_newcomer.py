@@ -1,4 +1,4 @@
-"""What a newcomer does in the first minutes, by the commands that are printed."""
+"""A newcomer's first minutes, by the commands that are printed."""
 
 import os
 import re

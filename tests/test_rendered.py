@@ -160,7 +160,7 @@ LIFECYCLE = re.compile(
 
 @for_variants(lifecycle="depends")
 def test_lifecycles_differ_in_their_wiring_alone(rendered: Rendered, variant: Answers) -> None:
-    """What an owner edits outside of a `dependencies.py` is the same text under each lifecycle."""
+    """Outside of `dependencies.py`, an owner's files are the same text under each lifecycle."""
     one = files(rendered(**variant))
     other = files(rendered(**{**variant, "lifecycle": "clean-ioc"}))
     assert not [name for name in different(one, other) if not LIFECYCLE.fullmatch(name)]

@@ -109,7 +109,7 @@ def test_pins_are_alike() -> None:
 
 
 def test_our_ci_runs_every_shard() -> None:
-    """What the README says, and each part of what it names."""
+    """As the README says, with each part that it names."""
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
     assert jobs["tests"]["steps"][-1]["run"] == ".ci/run"
     parts = jobs["everything"]["strategy"]["matrix"]["shard"]

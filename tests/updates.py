@@ -98,7 +98,7 @@ def update(
 
 
 class History:
-    """What the owner of a project does in it before an update."""
+    """The owner's work in a project before an update."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self.answers = answers
@@ -269,7 +269,7 @@ def replace(file: Path, old: str, new: str) -> None:
 
 @dataclass(frozen=True)
 class Own:
-    """What the owner added to a project: the difference between the render and their commit."""
+    """The owner's additions to a project: the difference between the render and their commit."""
 
     lines: dict[str, Counter[str]]
     binaries: dict[str, bytes]

@@ -1,4 +1,4 @@
-"""What servers load: `uvicorn app.main:app`."""
+"""The entry point of servers: `uvicorn app.main:app`."""
 
 import gc
 
@@ -10,5 +10,5 @@ settings = Settings()
 configure_logging(settings)
 app = create_app(settings)
 
-# What is loaded by now stays for good: without it, each look for garbage is shorter.
+# Modules loaded by now stay for good: leave them out of garbage collection.
 gc.freeze()

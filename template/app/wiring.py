@@ -1,6 +1,6 @@
-"""What several slices share and how it is made, in plain FastAPI.
+"""Objects that several slices share and how they are made, in plain FastAPI.
 
-`app/kit/wiring.py` has what the kit makes; what one slice needs is made in its `dependencies.py`.
+`app/kit/wiring.py` makes the objects of the kit, a slice's `dependencies.py` those of the slice.
 """
 
 from typing import Annotated

@@ -22,4 +22,4 @@ class Said(Message):
 
 
 FROM_CLIENTS = message_adapter(Say)
-"""What clients may send, beside the kit's `ping` and `authenticate`."""
+"""Messages that clients may send, beside the kit's `ping` and `authenticate`."""

@@ -1,4 +1,4 @@
-"""What happens in a room."""
+"""Entering a room and sending to it."""
 
 from app.kit.errors import NotAllowed
 from app.kit.websockets import Hub, Member

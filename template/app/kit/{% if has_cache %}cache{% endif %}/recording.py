@@ -12,7 +12,7 @@ KEY = "app.kit.cache.recording"
 
 
 class Listener(Protocol):
-    """What a cached route does with its response."""
+    """Records the response of a cached route."""
 
     async def complete(self, response: CompleteResponse) -> CompleteResponse:
         """Return the response to send instead."""

@@ -62,7 +62,7 @@ async def _read(
 def _fetch(
     engine: Engine, statement: Executable, parameters: Parameters | None
 ) -> CursorResult[Any]:
-    # What AsyncConnection does in four steps with a greenlet each: a third of the cost of a read.
+    # AsyncConnection takes four steps with a greenlet each: a third of the cost of a read.
     with engine.connect() as connection:
         return connection.execute(statement, parameters)
 

@@ -16,7 +16,7 @@ _BY_HAND = (
 
 @dataclass(slots=True)
 class _State:
-    """What has happened on a connection since BEGIN."""
+    """The state of a connection since BEGIN."""
 
     savepoints: int = 0
     failed_within: int | None = None

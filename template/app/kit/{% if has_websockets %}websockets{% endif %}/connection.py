@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from app.kit.settings import KitSettings
 from app.kit.websockets.codes import TRY_AGAIN_LATER
 
-# What sending raises after the client has left or the server has closed the connection.
+# Raised by sending after the client has left or the server has closed the connection.
 _GONE = (WebSocketDisconnect, RuntimeError)
 
 

@@ -23,7 +23,7 @@ class Member:
 
 
 class SocketEndpoint(ABC):
-    """What a slice does for its connections.
+    """A slice's part in its connections.
 
     Each call gets a scope of its own, so that an idle connection holds nothing. Raise a
     `ServiceError` to refuse: before the connection is accepted it becomes an HTTP response, in

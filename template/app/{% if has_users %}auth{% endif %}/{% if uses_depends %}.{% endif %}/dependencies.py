@@ -1,4 +1,4 @@
-"""How this slice's objects are made. What a plain `get_...` makes lives for one request."""
+"""How this slice's objects are made. A provider without `@singleton` runs once per request."""
 
 from typing import Annotated
 

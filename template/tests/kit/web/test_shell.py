@@ -1,4 +1,4 @@
-"""What surrounds every route: request ids, errors, headers, limits, logs."""
+"""The shell around every route: request ids, errors, headers, limits, logs."""
 
 import json
 import logging

@@ -199,7 +199,7 @@ async def test_responses_that_must_not_be_stored_are_not(
 
 
 async def test_dependencies_run_on_a_hit(app: FastAPI, client: AsyncClient, calls: Calls) -> None:
-    """Nothing that they do for a request is stored."""
+    """Their work for a request is not stored."""
     ran: list[str] = []
 
     async def guard(
@@ -297,7 +297,7 @@ async def test_head_is_answered_and_never_stored(
 
 
 async def test_hit_is_not_wrapped_twice(app: FastAPI, client: AsyncClient) -> None:
-    """What was sent is stored: a custom route class must not run on it again."""
+    """The sent response is stored: a custom route class must not run on it again."""
 
     class Wrapped(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -136,7 +136,7 @@ async def test_everything_is_computed_while_the_store_is_down(
 
 
 async def test_failed_invalidation_is_retried(cache: ResponseCache, store: Failing) -> None:
-    """Nothing is served until it has succeeded."""
+    """No response is served until it has succeeded."""
     await compute(cache)
     store.down = True
     await cache.invalidate("tag")

@@ -154,7 +154,7 @@ class TestObjects:
 
 
 class TestPrivateApi:
-    """What `app/kit/private_api.py` names keeps its meaning."""
+    """The names in `app/kit/private_api.py` keep their meaning."""
 
     async def test_an_object_made_from_a_row_is_like_one_of_a_session(self, db: Database) -> None:
         author = await one(db)

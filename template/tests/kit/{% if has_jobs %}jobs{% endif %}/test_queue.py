@@ -1,4 +1,4 @@
-"""What the queue and its worker promise, over a real server."""
+"""Promises of the queue and its worker, over a real server."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from app.settings import Settings
 from tests.kit.jobs.fixtures import Enqueue, WorkOff, work_until
 
 runs: list[tuple[str, int]] = []
-"""What each run of the jobs below notes: a text and its attempt."""
+"""A text and the attempt, noted by each run of the jobs below."""
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from tests.kit.mail.outbox import Outbox
 
 
 class Received:
-    """What the SMTP server received."""
+    """The mails that the SMTP server received."""
 
     def __init__(self) -> None:
         self.envelopes: list[Any] = []

@@ -1,4 +1,4 @@
-"""Who a client is, which rooms it may enter, and how it is removed."""
+"""The identity of a client, the rooms it may enter, and its removal."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What the container makes once for each parameter."""
+"""Objects that the container makes once for each parameter."""
 
 from httpx2 import AsyncClient
 

@@ -9,7 +9,7 @@ import clean_ioc as ioc
 from app.kit.lifecycle.overrides import Override
 from app.kit.lifecycle.providers import WiringError, name_of, place, two_providers
 
-# What each scope of the library registers for itself; services ask for `RootScope` instead.
+# Each scope of the library registers itself under these; services ask for `RootScope` instead.
 OWN_TYPES = (ioc.Container, ioc.Registrator, ioc.Resolver, ioc.Scope, ioc.ScopeCreator)
 _BUILT_IN = (ioc.CurrentGraph, ioc.DependencyContext)
 

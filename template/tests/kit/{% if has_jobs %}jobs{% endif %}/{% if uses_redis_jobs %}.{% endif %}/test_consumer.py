@@ -1,4 +1,4 @@
-"""What streaQ stores."""
+"""The data that streaQ stores."""
 
 import asyncio
 import logging

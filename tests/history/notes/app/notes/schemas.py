@@ -1,4 +1,4 @@
-"""What clients send and receive."""
+"""Requests and responses."""
 
 from datetime import datetime
 from uuid import UUID
