@@ -103,7 +103,7 @@ def test_a_goal_is_judged_by_ratios_within_a_round() -> None:
     assert Goal("", "cpu", own, ("part", "work", "nobody", 32)).judged(records)[1] == "not measured"
 
 
-def test_what_was_measured_is_shown_as_a_ratio() -> None:
+def test_measurements_are_shown_as_ratios() -> None:
     records = Records(
         Record("postgresql", "profile", name, {"cpu": cpu, "p99": [25_000.0]}, 32)
         for name, cpu in (("depends", [250.0, 1000.0]), ("limit", [100.0, 400.0]))

@@ -327,7 +327,7 @@ def test_deployment_does_not_read_responses_of_an_old_schema(
         service.stop()
 
 
-def test_missing_binaries_are_an_error_that_says_what_to_do(
+def test_missing_binaries_name_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module = load()

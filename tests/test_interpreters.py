@@ -169,7 +169,7 @@ def test_a_broken_interpreter_is_left_out(machine: Machine, text: str) -> None:
     assert machine.names() == ["3.12.0"]
 
 
-def test_each_candidate_is_run_once_and_nothing_else_is(machine: Machine) -> None:
+def test_only_candidates_run_each_once(machine: Machine) -> None:
     machine.on_path("bin", "bin")
     names = ["python3.11", "python3.12", "python3"]
     for name in (*names, "python3.12-config", "python3-gdb.py", "python2", "pip3.12"):
@@ -223,7 +223,7 @@ def test_the_newest_may_be_one_that_is_not_supported_yet() -> None:
         ([], [], "no supported Python here; found: none"),
     ],
 )
-def test_what_is_missing_is_said_with_what_there_is(
+def test_missing_pythons_are_named_beside_those_found(
     found: list[Interpreter], asked: list[str], said: str
 ) -> None:
     with pytest.raises(UnusablePythons, match=said):
@@ -259,7 +259,7 @@ def test_this_run_is_spread_like_that() -> None:
     assert met == set(itertools.product(answers, pythons))
 
 
-def test_a_variant_that_is_new_moves_none_before_it() -> None:
+def test_a_new_variant_moves_no_other() -> None:
     before = spread(all_variants()[:-1], FIVE)
     assert before.items() <= spread(all_variants(), FIVE).items()
     assert spread(all_variants(), FIVE) == spread(all_variants(), FIVE)

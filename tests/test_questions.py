@@ -69,7 +69,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("answers", "said"), REFUSALS)
-def test_a_bad_answer_is_refused_with_what_is_allowed(
+def test_a_bad_answer_is_refused_and_the_allowed_are_named(
     template: Path, tmp_path: Path, answers: dict[str, str], said: str
 ) -> None:
     done = copy(template, tmp_path / "project", **answers)

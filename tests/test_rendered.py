@@ -62,7 +62,7 @@ def texts(project: Path) -> dict[str, str]:
     return {name: content.decode() for name, content in tree.items()}
 
 
-def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Answers) -> None:
+def test_no_leftovers_of_other_answers(rendered: Rendered, variant: Answers) -> None:
     tree = texts(rendered(**variant))
     found = [
         line for part in PARTS if part not in parts_of(variant) for line in part.leftovers(tree)
@@ -70,7 +70,7 @@ def test_nothing_is_left_of_what_was_not_chosen(rendered: Rendered, variant: Ans
     assert not found, "\n".join(found)
 
 
-def test_every_choice_says_what_it_adds() -> None:
+def test_every_choice_has_an_entry() -> None:
     values = {(name, value) for name, offered in choices().items() for value in offered}
     assert ADDED.keys() == values
 

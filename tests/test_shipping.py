@@ -155,7 +155,7 @@ def without_environment(project: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("variant", IMAGES, indirect=True)
-def test_the_image_and_what_is_beside_it_run(
+def test_the_image_runs_with_its_services(
     image: Image, variant: Answers, server_url: str, tmp_path: Path
 ) -> None:
     """Start databases, `migrate`, the service and a worker; check health; register; stop."""
@@ -441,7 +441,7 @@ def test_ci_refuses_a_lock_file_that_does_not_fit(
 
 
 @pytest.mark.parametrize("variant", [as_parameter(focused()[0])], indirect=True)
-def test_hooks_run_offline_and_refuse_what_is_wrong(
+def test_hooks_run_offline_and_refuse_faults(
     installed: Rendered, variant: Answers, tmp_path: Path
 ) -> None:
     clone = committed(installed, variant, tmp_path)

@@ -121,7 +121,7 @@ def test_an_update_without_news_changes_nothing(
     assert (project / ".git/ours").read_text() == "ours"
 
 
-def test_a_switch_gives_what_is_rendered_anew(
+def test_a_switch_equals_a_fresh_render(
     scaffolded: Scaffolded, rendered: Rendered, pair: Pair, tmp_path: Path
 ) -> None:
     """There and back."""
@@ -141,7 +141,7 @@ def takes_away(pair: Pair) -> bool:
     return after in ("none", False) or name == "ci" or (name == "database" and before == "none")
 
 
-def test_nothing_of_the_owners_is_lost(
+def test_owners_work_is_kept(
     switched: Callable[..., Outcome], rendered: Rendered, request: pytest.FixtureRequest, way: Pair
 ) -> None:
     """Slices merge without a conflict. Edits are lost only in files that went with an option.
@@ -385,9 +385,7 @@ def test_a_newer_version_is_announced(
     assert "up-to-date" in copier(project, "check-update").stdout
 
 
-def test_what_was_rendered_from_an_untagged_clone_can_be_updated(
-    template: Path, tmp_path: Path
-) -> None:
+def test_a_project_from_an_untagged_clone_can_be_updated(template: Path, tmp_path: Path) -> None:
     moved = tmp_path / "template"
     git(tmp_path, "clone", "--quiet", "--no-tags", str(template), str(moved))
     project = scaffold(moved, tmp_path / "p", version="HEAD", **SMALL)

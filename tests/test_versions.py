@@ -33,7 +33,7 @@ def test_versions_are_in_a_row() -> None:
     assert len(supported()) > 1
 
 
-def test_the_template_promises_what_its_projects_do(project: Path) -> None:
+def test_template_and_projects_name_the_same_pythons(project: Path) -> None:
     for folder in (ROOT, project):
         loaded = tomllib.loads((folder / "pyproject.toml").read_text())
         metadata, tool = loaded["project"], loaded["tool"]
@@ -52,7 +52,7 @@ def test_documents_name_the_oldest_and_the_newest(project: Path) -> None:
     assert named((project / "README.md").read_text()) == {OLDEST}
 
 
-def test_what_is_written_for_older_pythons_names_the_oldest(project: Path) -> None:
+def test_syntax_targets_name_the_oldest_python(project: Path) -> None:
     """Where a process says that its Python is too old."""
     text = (project / "app/__init__.py").read_text()
     assert f"sys.version_info < ({OLDEST.replace('.', ', ')})" in text

@@ -162,11 +162,11 @@ def tree() -> Tree:
     return Tree(ROOT)
 
 
-def test_kit_imports_nothing_of_the_service(tree: Tree) -> None:
+def test_kit_imports_only_itself(tree: Tree) -> None:
     assert tree.kit_breaks() == []
 
 
-def test_service_imports_only_what_the_kit_exports(tree: Tree) -> None:
+def test_service_imports_only_exports_of_the_kit(tree: Tree) -> None:
     assert tree.owner_breaks() == []
 
 
@@ -210,7 +210,7 @@ def test_kit_that_imports_a_slice_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "file", ["app/orders/service.py", "tests/orders/test_service.py", "scripts/run.py", "dev.py"]
 )
-def test_import_of_what_the_kit_does_not_export_is_found(tmp_path: Path, file: str) -> None:
+def test_import_that_the_kit_does_not_export_is_found(tmp_path: Path, file: str) -> None:
     files = {
         "app/__init__.py": "",
         "app/kit/alpha/__init__.py": '__all__ = ["Alpha", "beta"]\n',

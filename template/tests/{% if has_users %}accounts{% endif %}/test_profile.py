@@ -30,13 +30,13 @@ async def test_it_can_be_changed(authenticated_client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"is_admin": True}, {"email": "x@example.com"}, {"id": "1"}])
-async def test_nothing_else_can_be_changed(
+async def test_other_fields_cannot_be_changed(
     authenticated_client: AsyncClient, changes: dict[str, object]
 ) -> None:
     assert (await authenticated_client.patch("/profile", json=changes)).status_code == 422
 
 
-async def test_the_password_can_be_changed_by_who_knows_it(
+async def test_password_change_needs_the_current_password(
     authenticated_client: AsyncClient, ada: Person
 ) -> None:
     change = {"current_password": "not hers", "new_password": "another long password"}

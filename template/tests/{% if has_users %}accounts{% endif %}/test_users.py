@@ -8,7 +8,7 @@ from httpx2 import AsyncClient
 from tests.users.people import Person, register
 
 
-async def test_oneself_is_there_and_others_are_not(authenticated_client: AsyncClient) -> None:
+async def test_users_see_only_themselves(authenticated_client: AsyncClient) -> None:
     own = (await authenticated_client.get("/profile")).json()
     assert (await authenticated_client.get(f"/users/{own['id']}")).json() == own
     bob = await register(authenticated_client, "bob@example.com")
@@ -34,7 +34,7 @@ async def test_only_an_admin_lists_users(authenticated_client: AsyncClient) -> N
     assert (await authenticated_client.get("/users")).status_code == 401
 
 
-async def test_pages_have_everybody_once_in_the_order_of_their_coming(
+async def test_pages_list_each_user_once_in_order_of_creation(
     client: AsyncClient, admin: Person
 ) -> None:
     for number in range(6):

@@ -192,7 +192,7 @@ async def test_error_of_a_request_reaches_its_providers(settings: Settings) -> N
         assert events == ["committed"]
 
 
-async def test_route_can_take_what_only_a_request_provides(settings: Settings) -> None:
+async def test_route_can_take_objects_of_the_request(settings: Settings) -> None:
     service = serve_slice(settings, SLICE)
 
     @service.get("/agent")

@@ -104,7 +104,7 @@ def test_an_ill_formed_request_id_is_replaced(sync_client: TestClient, sent: str
     assert len(request_id) == 32
 
 
-def test_an_unexpected_error_says_nothing_of_the_inside(
+def test_unexpected_error_leaks_no_internals(
     sync_client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     response = sync_client.get("/boom")
@@ -114,12 +114,12 @@ def test_an_unexpected_error_says_nothing_of_the_inside(
     assert str(record.exc_info[1]) == "the inside"
 
 
-def test_an_error_amid_a_stream_cuts_it(sync_client: TestClient) -> None:
+def test_error_during_a_stream_ends_it(sync_client: TestClient) -> None:
     with pytest.raises(RuntimeError, match="the inside"):
         sync_client.get("/broken-stream")
 
 
-def test_a_validation_error_does_not_repeat_what_was_sent(sync_client: TestClient) -> None:
+def test_validation_error_does_not_repeat_the_input(sync_client: TestClient) -> None:
     response = sync_client.post("/echo", json={"secret": "hunter2"})
     assert response.status_code == 422
     assert "hunter2" not in response.text

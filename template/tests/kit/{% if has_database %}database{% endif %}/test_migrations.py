@@ -180,7 +180,7 @@ class TestRevise:
         assert "diary" not in columns(settings)
         command.check(alembic_config(settings))
 
-    def test_nothing_changed_writes_no_file(self, settings: Settings, project: Path) -> None:
+    def test_unchanged_models_write_no_file(self, settings: Settings, project: Path) -> None:
         merge(settings)
         migrate(settings)
         revise(settings, "what the service has changed")

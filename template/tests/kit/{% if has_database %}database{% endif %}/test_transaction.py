@@ -53,7 +53,7 @@ class TestCommit:
             assert await committed(engines) == set()
         assert await committed(engines) == {"Ada"}
 
-    async def test_flushes_what_was_added_last(self, db: Database, engines: Engines) -> None:
+    async def test_flushes_pending_objects(self, db: Database, engines: Engines) -> None:
         async with db.transaction() as session:
             session.add(Author(name="Ada"))
         assert await committed(engines) == {"Ada"}

@@ -231,7 +231,7 @@ async def stalled(server: Server) -> Client:
     return client
 
 
-async def test_stalled_client_delays_nobody_and_is_closed(serve: Serve) -> None:
+async def test_stalled_client_is_closed_and_delays_no_other(serve: Serve) -> None:
     async with serve(websocket_send_timeout=2) as server:
         ada, slow = await server.join(), await stalled(server)
         hub = await server.hub()
@@ -269,7 +269,7 @@ async def test_aborted_clients_do_not_disturb_others(serve: Serve) -> None:
         await until(lambda: len(hub.members("lobby")) == 1)
 
 
-async def test_closed_connections_leave_nothing_behind(serve: Serve) -> None:
+async def test_closed_connections_leave_no_state(serve: Serve) -> None:
     before = asyncio.all_tasks()
     async with serve() as server:
         hub = await server.hub()

@@ -40,7 +40,7 @@ def test_no_cell_is_a_formula() -> None:
     assert line("=1+1", "@x", "a, b", "a=b") == "'=1+1,'@x,\"a, b\",a=b\r\n"
 
 
-async def test_a_reader_who_leaves_cuts_no_statement_off_and_is_sent_no_more() -> None:
+async def test_disconnected_reader_interrupts_no_statement() -> None:
     asked, answered = asyncio.Event(), 0
     user = User(
         id=uuid7(),

@@ -62,14 +62,14 @@ def container() -> AppContainer:
     return AppContainer()
 
 
-def test_missing_type_is_named_with_what_needs_it(container: AppContainer) -> None:
+def test_missing_type_is_named_with_its_dependent(container: AppContainer) -> None:
     container.register(Tree)
     container.register(Branch)
     with pytest.raises(WiringError, match=r"test_graph.Branch needs Leaf, .*: register it in"):
         check(container)
 
 
-async def test_alias_to_nothing_is_named(settings: Settings) -> None:
+async def test_alias_without_a_provider_is_named(settings: Settings) -> None:
     slice_ = module("app.trees.dependencies", LeafDep=Annotated[Leaf, Resolve(Leaf)])
     message = await raises_wiring_error(settings, slice_)
     assert "app.trees.dependencies.LeafDep needs Leaf, which nothing provides" in message

@@ -108,9 +108,7 @@ async def test_scope_of_a_request_ends_after_the_response(
         assert happened == ["made", "closed"]
 
 
-async def test_request_leaves_nothing_for_the_garbage_collector(
-    container: AppContainer, settings: Settings
-) -> None:
+async def test_request_leaves_no_garbage(container: AppContainer, settings: Settings) -> None:
     made: list[ref[Leaf]] = []
     container.register(Leaf, lifespan=Lifespan.scoped)
     app = create_app(settings)
@@ -173,7 +171,7 @@ def serve(settings: Settings, **options: list[object]) -> FastAPI:
     return app
 
 
-def test_route_and_container_share_what_plain_providers_make(settings: Settings) -> None:
+def test_route_and_container_share_objects_of_plain_providers(settings: Settings) -> None:
     with TestClient(serve(settings)) as client:
         assert client.get("/same").json() is True
         assert client.get("/other-order").json() is True
@@ -181,7 +179,7 @@ def test_route_and_container_share_what_plain_providers_make(settings: Settings)
             assert websocket.receive_json() is True
 
 
-async def test_scope_shares_what_plain_providers_make(settings: Settings) -> None:
+async def test_scope_shares_objects_of_plain_providers(settings: Settings) -> None:
     async with (
         open_slice(settings, plain.SLICE, REGISTERED) as root_scope,
         root_scope.new_scope() as scope,

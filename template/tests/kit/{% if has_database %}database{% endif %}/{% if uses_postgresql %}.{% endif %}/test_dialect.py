@@ -117,7 +117,7 @@ async def write_orm(session: AsyncSession) -> None:
 @pytest.mark.parametrize("write_later", [write_core, write_orm])
 @pytest.mark.parametrize("in_savepoint", [True, False])
 @pytest.mark.parametrize("is_caught", [True, False])
-async def test_a_connection_that_is_lost_amid_a_transaction_fails_all_of_it(
+async def test_lost_connection_fails_the_whole_transaction(
     settings: Settings, write: Write, write_later: Write, in_savepoint: bool, is_caught: bool
 ) -> None:
     async with open_engines(settings) as engines, open_engines(settings) as killer:

@@ -41,7 +41,7 @@ async def test_a_transaction_takes_the_lock_when_it_begins(settings: Settings) -
 
 
 @pytest.mark.parametrize("name", ["reading", "writing"])
-async def test_a_caller_cancelled_while_connecting_leaves_nothing_open(
+async def test_cancelled_connect_leaves_no_connection_open(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     opening, may_open = Event(), Event()

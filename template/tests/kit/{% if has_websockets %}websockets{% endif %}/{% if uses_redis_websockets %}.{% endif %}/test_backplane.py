@@ -224,7 +224,7 @@ async def test_cancelled_broadcast_causes_a_resync(
         assert await client.receive() == {"type": "resync"}
 
 
-async def test_ending_process_announces_what_it_could_not_send(
+async def test_stopping_process_announces_lost_messages(
     serve: Serve, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serve() as server:
