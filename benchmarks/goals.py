@@ -35,6 +35,9 @@ class Goal:
 PROFILE, PAGE, INSERT = (("postgresql", work) for work in ("profile", "page", "register"))
 TITLES = {PROFILE: "`GET /profile`", PAGE: "a page of 20", INSERT: "insert"}
 
+_PAGE_OF_CONTAINER = 0.28
+"""A page resolves two more objects than a profile: the container makes each of them."""
+
 
 def _goals(name: str) -> Iterator[Goal]:
     """Yield those of one lifecycle."""
@@ -50,6 +53,9 @@ def _goals(name: str) -> Iterator[Goal]:
     ):
         title = TITLES.get(work, "SQLite, `GET /profile`")
         text = f"{title}: requests a CPU-second, {of}, at least {least:g}"
+        if (work, subject) == (PAGE, "limit"):
+            text += f" (`clean-ioc`: {_PAGE_OF_CONTAINER:g})"
+            least = _PAGE_OF_CONTAINER if name == "clean-ioc" else least
         yield Goal(text, "cpu", (*work, subject, 32), (*work, name, 32), at_least=least)
     shell, cache = ("shell", "scoped"), ("cache", name)
     stalled, well = ("broadcast", "500 sockets, one stalled"), ("broadcast", "500 sockets")

@@ -14,15 +14,21 @@ ROWS = (1000, 1_000_000)
 
 
 def routes(lab: Lab, effort: Effort) -> Iterator[Record]:
-    """The last of many routes, and of as many of a bare application."""
-    project = lab.project("depends", database="none")
+    """The last of many routes of a slice, and of as many in a bare application and its router."""
+    projects = {name: lab.project(name, database="none") for name in LIFECYCLES}
+    bare = projects["depends"]
     for number in ROUTES:
         path = f"/bench/routes/{number - 1}"
         more = {"BENCH_ROUTES": str(number)}
-        runners = {
-            "bare": _get(lab.start(f"bare-{number}", project, "bare", **more), path),
-            "depends": _get(lab.start(f"depends-{number}", project, "rendered", **more), path),
+        subjects = {
+            "bare": lab.start(f"bare-{number}", bare, "bare", **more),
+            "router": lab.start(f"router-{number}", bare, "bare", **more, BENCH_ROUTER="1"),
+            **{
+                name: lab.start(f"{name}-{number}", project, "rendered", **more)
+                for name, project in projects.items()
+            },
         }
+        runners = {name: _get(subject, path) for name, subject in subjects.items()}
         yield from loaded("routes", f"the last of {number} routes", runners, effort)
 
 

@@ -20,6 +20,7 @@ TITLES = {work.name: work.title for work in vars(works).values() if isinstance(w
 SUBJECTS = {
     "limit": "the limit",
     "bare": "bare FastAPI",
+    "router": "bare FastAPI, in a router",
     "depends": "`depends`",
     "clean-ioc": "`clean-ioc`",
     "usual": "the usual way",

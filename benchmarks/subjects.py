@@ -20,6 +20,7 @@ from tests.servers import free_port
 
 HERE = Path(__file__).parent
 KEY = "a key for benchmarks that guards nothing"
+_SLICE = "Slice(router=app.bench.routes.router, dependencies=app.bench.dependencies)"
 PEER = "fastapi-template==6.1.2"
 """https://github.com/s3rius/FastAPI-template; it wants Python 3.12."""
 
@@ -61,7 +62,13 @@ def add_slice(folder: Path, lifecycle: str) -> None:
     shutil.copy(HERE / "slice" / wiring, own / "dependencies.py")
     slices = folder / "app/slices.py"
     source = slices.read_text()
-    slices.write_text(source.replace("    # Yours:\n", '    # Yours:\n    "bench",\n'))
+    for yours, line in (
+        ("\n# Yours:\n", "import app.bench.dependencies\nimport app.bench.routes\n"),
+        ("    # Yours:\n", f"    {_SLICE},\n"),
+    ):
+        assert source.count(yours) == 1, source
+        source = source.replace(yours, yours + line)
+    slices.write_text(source)
 
 
 def migrate(project: Path, url: str) -> None:

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.users.schemas import Register
+from app.users.schemas import UserCreate
 
 KEY = os.environ["SECRET_KEY"]
 TOKENS = jwt.PyJWT(
@@ -87,9 +87,9 @@ async def users(request: Request) -> Response:
 
 async def register(request: Request) -> Response:
     try:
-        new = Register.model_validate_json(await request.body())
+        new = UserCreate.model_validate_json(await request.body())
     except ValueError:
-        return JSONResponse({"detail": "The request is not as it should be."}, 422)
+        return JSONResponse({"detail": "The request is invalid."}, 422)
     password_hash = await asyncio.to_thread(HASH.hash, new.password.get_secret_value())
     await pool.execute(ADD, uuid4(), new.email, password_hash, datetime.now(UTC))
     return JSONResponse({"email": new.email}, 201)

@@ -3,6 +3,7 @@
 python rendered.py PORT
 """
 
+import gc
 import os
 import sys
 
@@ -10,7 +11,7 @@ sys.path.insert(0, os.getcwd())
 
 from app import main
 from app.application import create_app
-from app.kit.lifecycle.overrides import Override, override
+from app.kit.lifecycle import Override, override
 from app.kit.server import run_server
 
 
@@ -24,15 +25,18 @@ def overrides() -> list[Override]:
     from pwdlib.hashers.argon2 import Argon2Hasher
 
     class NoMails(Mailer):
-        async def send(self, to: str, template: str, **values: object) -> None: ...
+        async def send(
+            self, to: str, template: str, *, message_id: str | None = None, **values: object
+        ) -> None: ...
 
         async def deliver(self, message: object) -> None: ...
 
     cheap = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
-    hasher = PasswordHasher(cheap)
-    return [override(PasswordHasher, hasher), override(Mailer, NoMails(""))]
+    mailer = NoMails(service_name="", sender="")
+    return [override(PasswordHasher, PasswordHasher(cheap)), override(Mailer, mailer)]
 
 
-# What the server loads by its name, with the fakes in it.
+# The server loads this application by its name, with the fakes in it.
 main.app = create_app(main.settings, overrides())
+gc.freeze()  # as app.main does with its own
 run_server(main.settings, "127.0.0.1", int(sys.argv[1]), workers=1)

@@ -21,6 +21,7 @@ LAYERS = {
     "the token": "/jwt/",
     "logging": "/logging/|/kit/logs",
     "uvicorn and its event loop": "/(uvicorn|uvloop|asyncio)/",
+    "the kit": f"^{os.getcwd()}/app/kit/",
     "the code itself": f"^{os.getcwd()}/app/|/serving/(?!sampled)",
 }
 """What the path of a frame's file says. A sample is its deepest frame's that has a layer."""

@@ -1,11 +1,10 @@
-"""Under the container: an object of the request's, and classes that need each other, 12 deep."""
+"""The container: an object of the request, and a chain of 12 classes."""
 
 from typing import Annotated, Any
 
 from clean_ioc import Lifespan
 
-from app.kit.lifecycle.graph import AppContainer
-from app.kit.lifecycle.scopes import Resolve
+from app.kit.lifecycle import AppContainer, Resolve
 from app.settings import Settings
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from app.kit.wiring import SettingsDep
+from app.wiring import SettingsDep
 
 
 class Hello:
