@@ -45,14 +45,14 @@ def _goals(name: str) -> Iterator[Goal]:
         (PROFILE, "limit", 0.3, "of the limit"),
         (PAGE, "limit", 0.3, "of the limit"),
         (INSERT, "limit", 0.3, "of the limit"),
-        (PROFILE, "usual", 5, "of the usual way"),
-        (PAGE, "usual", 5, "of the usual way"),
-        (PROFILE, "peer", 3, "of the peer"),
-        (PAGE, "peer", 2.5, "of the peer"),
-        (("sqlite", "profile"), "usual", 1.5, "of the usual way"),
+        (PROFILE, "usual", 5, "times the usual way"),
+        (PAGE, "usual", 5, "times the usual way"),
+        (PROFILE, "peer", 3, "times the peer"),
+        (PAGE, "peer", 2.5, "times the peer"),
+        (("sqlite", "profile"), "usual", 1.5, "times the usual way"),
     ):
         title = TITLES.get(work, "SQLite, `GET /profile`")
-        text = f"{title}: requests a CPU-second, {of}, at least {least:g}"
+        text = f"{title}: requests per CPU-second, at least {least:g} {of}"
         if (work, subject) == (PAGE, "limit"):
             text += f" (`clean-ioc`: {_PAGE_OF_CONTAINER:g})"
             least = _PAGE_OF_CONTAINER if name == "clean-ioc" else least
@@ -60,23 +60,23 @@ def _goals(name: str) -> Iterator[Goal]:
     shell, cache = ("shell", "scoped"), ("cache", name)
     stalled, well = ("broadcast", "500 sockets, one stalled"), ("broadcast", "500 sockets")
     yield Goal(
-        "A route without a database, with the whole shell and a scope:"
+        "A route without a database, with all middleware and a scope:"
         " at most 1.35 of bare FastAPI's CPU",
         *("cpu", (*shell, name, 32), (*shell, "bare", 32)),
         at_most=1.35,
     )
     yield Goal(
-        "`GET /profile`: p99 at 32 connections, of the usual way's, at most 0.7",
+        "`GET /profile`: p99 at 32 connections, at most 0.7 of the usual way's",
         *("p99", (*PROFILE, name, 32), (*PROFILE, "usual", 32)),
         at_most=0.7,
     )
     yield Goal(
-        "p99 of 499 sockets beside one that is stalled: at most 1.2 of when all are well",
+        "p99 of 499 sockets beside a stalled one: at most 1.2 of the p99 without it",
         *("p99", (*stalled, name), (*well, name)),
         at_most=1.2,
     )
     yield Goal(
-        "A hit of the cache: at least 5 times a route that costs 1 ms",
+        "A hit of the cache: a route that costs 1 ms takes at least 5 times as much",
         *("cpu", (*cache, "computed", 32), (*cache, "kept", 32)),
         at_least=5,
     )
@@ -86,7 +86,7 @@ def _goals(name: str) -> Iterator[Goal]:
         at_most=1.0,
     )
     yield Goal(
-        "From nothing to the first answer: at most 1.3 of importing FastAPI and SQLAlchemy",
+        "From nothing to the first response: at most 1.3 of importing FastAPI and SQLAlchemy",
         *("wall", ("starts", "start", name), ("starts", "start", "libraries")),
         at_most=1.3,
     )

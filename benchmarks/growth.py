@@ -28,7 +28,7 @@ def routes(lab: Lab, effort: Effort) -> Iterator[Record]:
                 for name, project in projects.items()
             },
         }
-        runners = {name: _get(subject, path) for name, subject in subjects.items()}
+        runners = {name: get(subject, path) for name, subject in subjects.items()}
         yield from loaded("routes", f"the last of {number} routes", runners, effort)
 
 
@@ -40,7 +40,7 @@ def dependencies(lab: Lab, effort: Effort) -> Iterator[Record]:
     ]
     for depth in DEPTHS:
         runners = {
-            name: _get(subject, f"/bench/deep/{depth}")
+            name: get(subject, f"/bench/deep/{depth}")
             for name, subject in zip(LIFECYCLES, subjects, strict=True)
         }
         yield from loaded("dependencies", f"{depth} deep", runners, effort)
@@ -56,10 +56,11 @@ def rows(lab: Lab, effort: Effort) -> Iterator[Record]:
         subject = lab.start(f"rows-{number}", project, "rendered", **settings(url))
         token = lab.token(project, url, middle)
         path = f"/users?size=20&cursor={middle}"
-        runners[f"{number}"] = _get(subject, path, token=token)
+        runners[f"{number}"] = get(subject, path, token=token)
     yield from loaded("rows", "a page of 20", runners, effort)
 
 
-def _get(subject: Subject, path: str, token: str = "") -> Runner:
+def get(subject: Subject, path: str, token: str = "") -> Runner:
+    """Return how a subject is asked for a path."""
     written = request(subject.url, path, headers={"Authorization": f"Bearer {token}"})
     return Runner(subject, lambda: written, 200)

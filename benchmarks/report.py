@@ -3,6 +3,7 @@
 python -m benchmarks.report [FOLDER]
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ import jinja2
 
 from benchmarks import works
 from benchmarks.goals import GOALS
-from benchmarks.records import Figure, Records, read
+from benchmarks.records import Figure, Record, Records, read
 from benchmarks.subjects import PEER
 
 RESULTS = Path(__file__).with_name("results")
+DOCUMENT = Path(__file__).parents[1] / "docs/what-a-request-costs.md"
+_LAYERS = re.compile(r"(<!-- layers[^\n]*\n).*?(<!-- /layers -->)", re.DOTALL)
 TITLES = {work.name: work.title for work in vars(works).values() if isinstance(work, works.Work)}
 SUBJECTS = {
     "limit": "the limit",
@@ -35,7 +38,10 @@ SUBJECTS = {
 
 
 def write_report(folder: Path) -> None:
-    """Write `README.md` and `plot.svg` beside `results.json`."""
+    """Write `README.md` and `plot.svg` beside `results.json`.
+
+    The table of layers in `docs/` is that of the published results.
+    """
     head, records = read(folder / "results.json")
     text = _TEXT.render(
         header=head,
@@ -45,6 +51,29 @@ def write_report(folder: Path) -> None:
     )
     (folder / "README.md").write_text(text)
     (folder / "plot.svg").write_text(plot(records))
+    if folder.resolve() == RESULTS.resolve():
+        DOCUMENT.write_text(with_layers(DOCUMENT.read_text(), records))
+
+
+def with_layers(document: str, records: Records) -> str:
+    """Return the document with the CPU of each layer in a `GET /profile`, the costliest first."""
+    of_profile = ("profile", works.PROFILE.name)
+    found = [each for each in records.all if (each.part, each.work) == of_profile]
+    if not found:
+        return document
+    head = ["", *(SUBJECTS[each.subject] for each in found)]
+    rows = []
+    for layer in _by_cost(found):
+        medians = [Figure.of(each.measures[layer]).median for each in found]
+        rows.append([layer, *(f"{each:,.0f}" if each else "" for each in medians)])
+    lines = [f"| {' | '.join(each)} |\n" for each in (head, ["---"] * len(head), *rows)]
+    return _LAYERS.sub(lambda found: "".join((found[1], *lines, found[2])), document, count=1)
+
+
+def _by_cost(layers: list[Record]) -> list[str]:
+    """Return the names of the layers; what is costly under plain `Depends` comes first."""
+    measures = next((each for each in layers if each.subject == "depends"), layers[0]).measures
+    return sorted(measures, key=lambda layer: -Figure.of(measures[layer]).median)
 
 
 def _goals(records: Records) -> list[list[str]]:
@@ -82,14 +111,17 @@ SECTIONS = (
     Section("sqlite", "SQLite, 1 connection", "usual", REQUESTS, connections=1),
     Section(
         "shapes",
-        "The shapes that data access could have, on SQLite, in process",
+        "Possible shapes of data access, on SQLite, in process",
         "as rendered",
         "cpu wall",
         0,
     ),
     Section("shell", "Without a database, 32 connections", "bare", REQUESTS),
     Section(
-        "clients", "Without a database, and given an HTTP client, 32 connections", "usual", REQUESTS
+        "clients",
+        "A route that uses an HTTP client, without a database, 32 connections",
+        "usual",
+        REQUESTS,
     ),
     Section("cache", "A route that costs 1 ms, 32 connections", "computed", REQUESTS),
     Section(
@@ -124,7 +156,7 @@ SECTIONS = (
     ),
 )
 MEASURES = {
-    "rate": "requests a CPU-second",
+    "rate": "requests per CPU-second",
     "cpu": "CPU",
     "wall": "wall",
     "p50": "p50",
@@ -142,7 +174,7 @@ def tables(records: Records) -> Iterator[Table]:
         yield section.title, *_compared(records, section)
         if section.part == "postgresql" and section.connections == 32:
             for work in dict.fromkeys(each.work for each in records.all if each.part == "profile"):
-                title = f"PostgreSQL, {TITLES[work]}: where the CPU goes, by samples, as a part of the subject's own"
+                title = f"PostgreSQL, {TITLES[work]}: where the CPU goes, by samples, as a share of the subject's own"
                 yield title, *_layers(records, work)
 
 
@@ -213,7 +245,7 @@ def _layers(records: Records, work: str) -> tuple[list[str], list[list[str]]]:
 
 
 def plot(records: Records) -> str:
-    """Return an SVG: requests a CPU-second on PostgreSQL, as a part of what the limit does."""
+    """Return an SVG: requests per CPU-second on PostgreSQL, relative to the limit."""
     groups = []
     for work in (works.PROFILE, works.PAGE, works.REGISTER, works.LIVEZ):
         bars = []
@@ -231,21 +263,24 @@ _ENVIRONMENT = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoesca
 _TEXT = _ENVIRONMENT.from_string("""\
 # What a rendered service costs
 
-Written by `nox -s bench`; [benchmarks/](..) is what it measures with. All subjects of a table answer in turn in one run, on
-one interpreter, each in a process of its own with one worker. The first column of figures has medians over the rounds; each other has the
-ratio to it (the median of the ratios within a round, with the middle half in parentheses), and its own median. CPU is the server's own, in user
-and system mode, without PostgreSQL's; wall is the time that a request takes of the whole run. Sockets, memory and suites have fewer rounds than the rest.
+`nox -s bench` writes this page with the code in [benchmarks/](..). All subjects of a table answer in turn, in one run, on
+one interpreter, each in a process of its own with one worker. The first column of figures has medians over the rounds; every other column has its
+ratio to the first (the median of the ratios within a round, with the middle half in parentheses) and its own median. CPU is the server's, in user
+and system mode, without PostgreSQL's; wall is the time of the run divided by its requests. Sockets, memory and suites have fewer rounds than the rest.
 
 {% for name, value in header.items() %}
 - {{ name }}: {{ value }}
 {% endfor %}
 
-- *The limit*: Starlette and a bare asyncpg pool that check the same token and return the same bytes, with nothing around them.
-- *`depends`*, *`clean-ioc`*: services as they are rendered, with a cheap password hash and without mails.
+- *The limit*: Starlette and a bare asyncpg pool that check the same token and return the same bytes, and do nothing else.
+- *`depends`*, *`clean-ioc`*: services as rendered, with a cheap password hash and without mails.
+- *Bare FastAPI*: routes without a service around them; *in a router*: the same routes, included as the routes of a slice are.
 - *The usual way*: what tutorials show, with the same features: `def` providers, `lru_cache`, `BaseHTTPMiddleware` for request ids,
-  headers and a line of log, an ORM session a request, a pool that pings.
-- *A peer*: `{{ peer }}`, as it is rendered with users, SQLAlchemy and loguru; where it has no such route, the next thing that it has
+  headers and a log line, an `AsyncSession` per request, a pool that pings.
+- *A peer*: `{{ peer }}`, rendered with users, SQLAlchemy and loguru; where it has no such route, the nearest that it has
   (its list of rows asks for no token).
+
+In the tables of where the CPU goes, *the kit* is `app/kit/` and *the code itself* the slices; releases before 0.9 have one row for both.
 
 ## Goals
 
@@ -269,7 +304,7 @@ and system mode, without PostgreSQL's; wall is the time that a request takes of 
 _PLOT = _ENVIRONMENT.from_string("""\
 <svg xmlns="http://www.w3.org/2000/svg" width="760" height="{{ 50 + groups | map('last') | map('length') | sum * 22 + groups | length * 34 }}" font-family="sans-serif" font-size="13">
 <rect width="100%" height="100%" fill="white"/>
-<text x="12" y="24" font-size="15">Requests a CPU-second on PostgreSQL, as a part of the limit's (longer is better)</text>
+<text x="12" y="24" font-size="15">Requests per CPU-second on PostgreSQL, relative to the limit (longer is better)</text>
 {% set ns = namespace(y=40) %}
 {% set colours = {"limit": "#b0b0b0", "depends": "#00796b", "clean-ioc": "#26a69a", "usual": "#c62828", "peer": "#ef8a62"} %}
 {% set names = {"limit": "limit", "depends": "depends", "clean-ioc": "clean-ioc", "usual": "usual way", "peer": "peer"} %}

@@ -50,24 +50,28 @@ def on_postgresql(lab: Lab, effort: Effort) -> Iterator[Record]:
 
 def on_sqlite(lab: Lab, effort: Effort) -> Iterator[Record]:
     """Both lifecycles and the usual way on one file."""
+    yield from shapes(lab, effort)
     projects = {name: lab.project(name, database="sqlite") for name in LIFECYCLES}
-    database = lab.root / "data/app.db"
-    url = f"sqlite+aiosqlite:///{database}"
-    migrate(projects["depends"], url)
-    user_id = _add_users(database, 1000)
-    token = lab.token(projects["depends"], url, user_id)
-    own = settings(url)
-    arguments = (HERE / "serving/shapes.py", database, user_id, effort.rounds)
-    python = projects["depends"] / ".venv/bin/python"
-    printed = run(projects["depends"], *map(str, (python, *arguments)), settings=own)
-    for work_name, subject_name, measures in json.loads(printed):
-        yield Record("shapes", work_name, subject_name, measures)
+    database, user_id = _new_database(lab, "services")
+    own = settings(_url(database))
+    token = lab.token(projects["depends"], _url(database), user_id)
     subjects = [lab.start(name, project, "rendered", **own) for name, project in projects.items()]
     subjects.append(lab.start("usual", projects["depends"], "usual", **own))
     for work in (works.PROFILE, works.REGISTER):
         runners = {subject.name: work.runner(subject, token) for subject in subjects}
         for connections in CONNECTIONS:
             yield from loaded("sqlite", work.name, runners, effort, connections)
+
+
+def shapes(lab: Lab, effort: Effort) -> Iterator[Record]:
+    """The shapes that data access could have, in one process."""
+    project = lab.project("depends", database="sqlite")
+    database, user_id = _new_database(lab, "shapes")
+    arguments = (HERE / "serving/shapes.py", database, user_id, effort.rounds)
+    command = map(str, (project / ".venv/bin/python", *arguments))
+    printed = run(project, *command, settings=settings(_url(database)))
+    for work, subject, measures in json.loads(printed):
+        yield Record("shapes", work, subject, measures)
 
 
 def without_database(lab: Lab, effort: Effort) -> Iterator[Record]:
@@ -104,6 +108,17 @@ def check(subjects: Sequence[Subject], same: Sequence[Work], token: str) -> None
         answers = {subject.name: work.answer(subject, token) for subject in subjects}
         if len(set(answers.values())) > 1:
             raise WrongAnswer(f"{work.name}: {answers}")
+
+
+def _new_database(lab: Lab, name: str) -> tuple[Path, uuid.UUID]:
+    """Return an SQLite file with 1,000 users, and the id of one."""
+    database = lab.root / f"data/{name}.db"
+    migrate(lab.project("depends", database="sqlite"), _url(database))
+    return database, _add_users(database, 1000)
+
+
+def _url(database: Path) -> str:
+    return f"sqlite+aiosqlite:///{database}"
 
 
 def _add_users(database: Path, number: int) -> uuid.UUID:

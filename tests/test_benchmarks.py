@@ -1,17 +1,24 @@
 """The benchmarks measure what they say, and refuse what is not the work."""
 
 import asyncio
+import itertools
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 
-from benchmarks.goals import Goal
+from benchmarks import growth, requests, sockets, works
+from benchmarks.goals import GOALS, Goal
+from benchmarks.lab import LIFECYCLES, Lab, a_user
 from benchmarks.load import WrongAnswer, drive, request
-from benchmarks.records import Record, Records
-from benchmarks.report import RESULTS, plot, tables, write_report
+from benchmarks.measure import Effort
+from benchmarks.measure import load as loaded_for
+from benchmarks.records import Record, Records, read
+from benchmarks.report import DOCUMENT, RESULTS, plot, tables, with_layers, write_report
+from benchmarks.subjects import settings
 
 Answer = Callable[[int], bytes]
 
@@ -133,3 +140,76 @@ def test_the_published_report_is_that_of_the_published_figures(tmp_path: Path) -
         assert (RESULTS / name).read_text() == (tmp_path / name).read_text(), (
             "run python -m benchmarks.report"
         )
+    records = read(RESULTS / "results.json")[1]
+    assert with_layers(DOCUMENT.read_text(), records) == DOCUMENT.read_text()
+
+
+def test_the_document_shows_layers_by_their_cost() -> None:
+    document = "before\n<!-- layers: x -->\nstale\n<!-- /layers -->\nafter\n"
+    layers = {"logging": [3.0], "asyncpg": [25.0], "Clean IoC": [0.0]}
+    records = Records([Record("profile", "profile", "depends", layers, 32)])
+    assert with_layers(document, records).splitlines() == [
+        "before",
+        "<!-- layers: x -->",
+        "|  | `depends` |",
+        "| --- | --- |",
+        "| asyncpg | 25 |",
+        "| logging | 3 |",
+        "| Clean IoC |  |",
+        "<!-- /layers -->",
+        "after",
+    ]
+    assert with_layers(document, Records([])) == document
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with ExitStack() as stack:
+        yield Lab(tmp_path_factory.mktemp("lab"), stack)
+
+
+def test_all_subjects_do_the_work_on_postgresql(lab: Lab) -> None:
+    url = lab.database("works", users=30)
+    projects = {name: lab.project(name, database="postgresql") for name in LIFECYCLES}
+    token = lab.token(projects["depends"], url, a_user(url))
+    own = settings(url)
+    subjects = [
+        lab.start("limit", projects["depends"], "limit", **own),
+        *(lab.start(name, project, "rendered", **own) for name, project in projects.items()),
+        lab.start("usual", projects["depends"], "usual", **own),
+    ]
+    same = (works.LIVEZ, works.PROFILE, works.PAGE, works.STREAM)
+    requests.check(subjects[:3], same, token)
+    every = (*same, works.NOT_FOUND, works.NOT_VALID, works.REGISTER)
+    for subject, work in itertools.product(subjects, every):
+        assert loaded_for(work.runner(subject, token), 2, 0.1)["cpu"] > 0
+
+
+@pytest.mark.parametrize("lifecycle", LIFECYCLES)
+def test_the_slice_for_measurements_works(lab: Lab, lifecycle: str) -> None:
+    project = lab.project(lifecycle, database="none", cache="memory", websockets="memory")
+    subject = lab.start(lifecycle, project, "rendered", BENCH_ROUTES="2")
+    own = (works.SCOPED, works.CLIENT, works.COMPUTED, works.KEPT, works.NOT_MODIFIED)
+    runners = [
+        *(work.runner(subject, "") for work in own),
+        *(growth.get(subject, path) for path in ("/bench/routes/1", "/bench/deep/12")),
+    ]
+    for runner in runners:
+        assert loaded_for(runner, 2, 0.1)["cpu"] > 0
+    assert uvloop.run(sockets.fill(subject, 5, 3, stalled=False))["delivered"] == 1
+
+
+def test_shapes_of_data_access_are_compared_on_sqlite(lab: Lab) -> None:
+    shapes = requests.shapes(lab, Effort(1, 0.1))
+    assert {(each.work, each.subject) for each in shapes} >= {
+        ("a row by its key", "as rendered"),
+        ("an insert", "as rendered"),
+    }
+
+
+def test_a_page_under_the_container_has_a_lower_bound() -> None:
+    bounds = {
+        name: next(goal.at_least for goal in goals if goal.text.startswith("a page of 20"))
+        for name, goals in GOALS.items()
+    }
+    assert bounds == {"depends": 0.3, "clean-ioc": 0.28}
