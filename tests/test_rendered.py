@@ -152,8 +152,8 @@ ANSWERS = (
     r"\.copier-answers\.yml|tests/kit/test_answers\.py|README\.md|docs/\w+\.md|pyproject\.toml"
 )
 LIFECYCLE = re.compile(
-    r"app/(\w+|kit/\w+)/dependencies\.py|app/kit/wiring\.py|app/kit/web/(middleware|request_scopes)\.py"
-    r"|(app|tests)/kit/lifecycle/\w+\.py"
+    r"app/kit/__init__\.py|app/(\w+|kit/\w+)/dependencies\.py|app/kit/wiring\.py"
+    r"|(app|tests)/kit/(lifecycle/\w+|(test_)?private_api)\.py"
     r"|(app|tests)/examples/(README\.md|(routes|drafts|(test_)?once_per_graph)\.py)|" + ANSWERS
 )
 

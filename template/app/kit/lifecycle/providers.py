@@ -5,7 +5,6 @@
 """
 
 import inspect
-import os.path
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cache
@@ -48,38 +47,18 @@ class Needed(NamedTuple):
 
 
 def find_aliases(modules: Iterable[ModuleType]) -> dict[str, Needed]:
-    """Return the aliases of the modules by name.
-
-    Raise WiringError if a provider has no return type or a singleton has no alias.
-    """
-    aliases, singletons, faults = {}, {}, []
+    """Return the aliases of the modules by name. Raise WiringError if a singleton has none."""
+    aliases, singletons = {}, {}
     for module in modules:
         for name, value in vars(module).items():
             if isinstance(value, Singleton):
                 singletons[value] = name
             elif get_origin(value) is Annotated and (found := needed(value)):
                 aliases[f"{module.__name__}.{name}"] = found
-    for alias, (wanted, provider, _) in aliases.items():
-        made = inspect.signature(function_of(provider)).return_annotation
-        if made is inspect.Signature.empty and not inspect.isclass(provider):
-            remedy = f"write `-> {name_of(wanted)}`, the type of {alias}"
-            faults.append(f"{place(provider)} has no return type: {remedy}")
     for each in singletons.keys() - {provider for _, provider, _ in aliases.values()}:
         remedy = f"write `...Dep = Annotated[..., Depends({singletons[each]})]` below it"
-        faults.append(f"{place(each)} is a singleton without an alias: {remedy}")
-    if faults:
-        raise WiringError("\n".join(dict.fromkeys(faults)))
+        raise WiringError(f"{place(each)} is a singleton without an alias: {remedy}")
     return aliases
-
-
-def by_type(aliases: Iterable[Needed]) -> dict[Any, Needed]:
-    """Return what aliases need by type, without plain types. Raise WiringError for two providers."""
-    found: dict[Any, Needed] = {}
-    for each in aliases:
-        first = each if is_plain(each.wanted) else found.setdefault(each.wanted, each)
-        if first.provider is not each.provider:
-            raise two_providers(each.wanted, place(first.provider), place(each.provider))
-    return found
 
 
 def two_providers(wanted: Any, *places: str) -> WiringError:
@@ -93,9 +72,6 @@ def is_plain(wanted: Any) -> bool:
 
 
 def cannot_resolve(wanted: Any, known: Iterable[Any]) -> LookupError:
-    if is_plain(wanted):
-        remedy = "give the object a class of its own, or ask for it by its alias"
-        return LookupError(f"{name_of(wanted)} is a plain type and cannot be resolved: {remedy}")
     names = ", ".join(sorted(map(name_of, known)))
     return LookupError(f"nothing provides {name_of(wanted)}; there are: {names}")
 
@@ -131,10 +107,8 @@ def function_of(provider: Provider) -> Provider:
 
 
 def place(provider: Any) -> str:
-    """Return the file, line and name of a provider."""
+    """Return the module and name of a provider."""
     function = function_of(provider)
-    if code := getattr(function, "__code__", None):
-        return f"{os.path.relpath(code.co_filename)}:{code.co_firstlineno} {name_of(function)}"
     return f"{function.__module__}.{name_of(function)}"
 
 

@@ -155,6 +155,17 @@ async def test_error_in_a_scope_reaches_its_providers(settings: Settings) -> Non
     assert events == ["pool opened", "rolled back: KeyError", "pool closed"]
 
 
+async def test_scope_opened_while_an_error_is_handled_may_succeed(settings: Settings) -> None:
+    async with open_slice(settings, SLICE) as root_scope:
+        events.clear()
+        try:
+            raise KeyError("earlier")
+        except KeyError:
+            async with root_scope.new_scope() as scope:
+                await scope.resolve(Repository)
+        assert events == ["committed"]
+
+
 async def test_request_has_one_object_of_each_type(settings: Settings) -> None:
     service = serve_slice(settings, SLICE)
 
@@ -239,9 +250,9 @@ async def test_plain_types_may_have_several_providers_but_are_not_resolved(
     settings: Settings,
 ) -> None:
     async with open_slice(settings, SLICE) as root_scope, root_scope.new_scope() as scope:
-        with pytest.raises(LookupError, match=r"str is a plain type .* class of its own"):
+        with pytest.raises(LookupError, match="nothing provides str"):
             await scope.resolve(str)
-    with pytest.raises(LookupError, match="str is a plain type"):
+    with pytest.raises(LookupError, match="nothing provides str"):
         async with open_slice(settings, SLICE, overrides=[override(str, "fake")]):
             pass
 
@@ -292,24 +303,8 @@ async def test_two_providers_of_a_type_are_both_named(settings: Settings) -> Non
     other = module(OtherPoolDep=Annotated[Pool, Depends(get_other_pool)])
     message = await raises_wiring_error(settings, SLICE, other)
     assert "Pool has two providers" in message
-    assert "test_providers.py" in message
-    assert "get_pool" in message
-    assert "get_other_pool" in message
-
-
-async def test_provider_without_a_return_type_is_named_with_its_remedy(settings: Settings) -> None:
-    async def get_untyped():  # type: ignore[no-untyped-def]
-        return Pool()
-
-    expected = r"test_providers.py:\d+ get_untyped has no return type: write `-> Pool`"
-    slice_ = module(UntypedDep=Annotated[Pool, Depends(get_untyped)])
-    with pytest.raises(WiringError, match=expected):
-        async with open_slice(settings, slice_):
-            pass
-    slice_ = module(UntypedDep=Annotated[Pool, Depends(singleton(get_untyped))])
-    with pytest.raises(WiringError, match=expected):
-        async with open_slice(settings, slice_):
-            pass
+    assert "test_providers.get_pool" in message
+    assert "test_providers.get_other_pool" in message
 
 
 async def test_singleton_without_an_alias_is_named_with_its_remedy(settings: Settings) -> None:

@@ -5,7 +5,7 @@ job, a command, a WebSocket message), `WorkScope.resolve` runs the same provider
 special here: write a provider that returns it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
 from typing import Annotated, Any, TypeVar
@@ -105,7 +105,7 @@ async def open_root_scope(
     aliases = providers.find_aliases(modules).values()
     replacements = {} if dependency_overrides is None else dependency_overrides
     root_scope = RootScope(settings, replacements)
-    root_scope.needed |= providers.by_type(aliases)
+    root_scope.needed |= _by_type(aliases)
     for each in overrides:
         root_scope.override(each)
     async with root_scope.new_scope() as scope:
@@ -121,6 +121,17 @@ async def get_root_scope(connection: HTTPConnection) -> RootScope:
 
 
 RootScopeDep = Annotated[RootScope, Depends(get_root_scope)]
+
+
+def _by_type(aliases: Iterable[Needed]) -> dict[Any, Needed]:
+    """Return what aliases need by type, without plain types. Raise WiringError for two providers."""
+    found: dict[Any, Needed] = {}
+    for each in aliases:
+        first = each if providers.is_plain(each.wanted) else found.setdefault(each.wanted, each)
+        if first.provider is not each.provider:
+            places = map(place, (first.provider, each.provider))
+            raise providers.two_providers(each.wanted, *places)
+    return found
 
 
 def _check_lives_on(provider: Singleton, needed: Provider) -> None:

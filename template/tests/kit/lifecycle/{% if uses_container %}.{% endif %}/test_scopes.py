@@ -13,8 +13,7 @@ from fastapi.testclient import TestClient
 from starlette.requests import HTTPConnection
 
 from app.application import create_app
-from app.kit.lifecycle import AppContainer, Resolve, RootScope, override
-from app.kit.lifecycle.scopes import ObjectScope, get_connection
+from app.kit.lifecycle import AppContainer, Resolve, WorkScope, override
 from app.settings import Settings
 from tests.kit.helpers import open_client
 from tests.kit.lifecycle import test_providers as plain
@@ -47,25 +46,13 @@ def container() -> AppContainer:
 
 
 async def test_connection_of_a_request_is_resolved_in_its_scope(container: AppContainer) -> None:
-    container.register(HTTPConnection, factory=get_connection, lifespan=Lifespan.scoped)
     container.register(Keeper)
     connection = HTTPConnection({"type": "http"})
-    async with ObjectScope(container, connection) as scope:
+    async with WorkScope(container, connection) as scope:
         assert (await scope.resolve_async(Keeper)).connection is connection
-    async with RootScope(container).new_scope() as outside:
+    async with container.new_scope() as outside:
         with pytest.raises(TypeError, match="there is none here"):
             await outside.resolve(Keeper)
-
-
-async def test_scope_may_have_registrations_of_its_own(container: AppContainer) -> None:
-    class OtherLeaf(Leaf): ...
-
-    container.register(Leaf)
-    async with ObjectScope(container) as scope:
-        scope.register(Leaf, OtherLeaf)
-        assert type(await scope.resolve_async(Leaf)) is OtherLeaf
-    async with ObjectScope(container) as scope:
-        assert type(await scope.resolve_async(Leaf)) is Leaf
 
 
 async def test_scope_of_a_request_ends_after_the_response(
@@ -98,7 +85,7 @@ async def test_scope_of_a_request_ends_after_the_response(
     app.get("/fail")(fail)
     mounted.get("/use")(use)
     app.mount("/mounted", mounted)
-    app.router.lifespan_context = lambda _: nullcontext({"root_scope": RootScope(container)})
+    app.router.lifespan_context = lambda _: nullcontext({"root_scope": container})
     async with open_client(app) as client:
         for path in ("/use", "/mounted/use"):
             assert (await client.get(path)).json() is True
@@ -117,7 +104,7 @@ async def test_request_leaves_no_garbage(container: AppContainer, settings: Sett
     async def use(leaf: Annotated[Leaf, Resolve(Leaf)]) -> None:
         made.append(ref(leaf))
 
-    app.router.lifespan_context = lambda _: nullcontext({"root_scope": RootScope(container)})
+    app.router.lifespan_context = lambda _: nullcontext({"root_scope": container})
     async with open_client(app) as client:
         gc.disable()
         try:
