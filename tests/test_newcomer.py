@@ -255,17 +255,17 @@ CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", datab
         (
             "    container.register(UserRepository, lifespan=Lifespan.scoped)\n",
             "",
-            "not registered: SignInService -> UserRepository",
+            "needs UserRepository, which nothing provides: register it in a `dependencies.py`",
         ),
         (
             "container.register(UserService, lifespan=Lifespan.scoped)",
             "container.register(UserService, lifespan=Lifespan.singleton)",
-            "a singleton would keep a scoped object: UserService -> UserRepository",
+            "the singleton UserService would keep Database of a scope: make both singletons",
         ),
         (
             "def make_password_hasher() -> PasswordHasher:",
             "def make_password_hasher(users: UserService) -> PasswordHasher:",
-            "cycle: SignInService -> PasswordHasher -> UserService -> PasswordHasher",
+            "a cycle: app.users.service.UserService -> app.users.passwords.PasswordHasher",
         ),
     ],
 )

@@ -20,7 +20,7 @@ _VALUES = {"builtins", "collections", "datetime", "decimal", "pathlib", "types",
 
 
 class WiringError(LookupError):
-    """Objects cannot be made as the wiring says. The message names each place and the remedy."""
+    """Objects cannot be made as the wiring says. The message names the place and the remedy."""
 
 
 class Singleton:

@@ -119,7 +119,8 @@ def check(container: AppContainer, asked: dict[Any, str]) -> None:
     try:
         container.graph.prepare()
     except CycleError as error:
-        raise WiringError(f"a cycle: {error.args[1]}") from None
+        cycle = " -> ".join(map(place, reversed(error.args[1])))
+        raise WiringError(f"a cycle: {cycle}") from None
 
 
 async def make_singletons(container: AppContainer) -> None:

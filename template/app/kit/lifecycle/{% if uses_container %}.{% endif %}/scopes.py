@@ -88,6 +88,9 @@ class WorkScope(ioc.ChildScope):
         except ioc.CannotResolveError as error:
             raise cannot_resolve(wanted, self.container.places) from error
 
+    async def __aenter__(self) -> "WorkScope":
+        return self
+
     async def __aexit__(self, *error: Any) -> None:
         self.error = error
         await super().__aexit__()  # type: ignore[no-untyped-call]

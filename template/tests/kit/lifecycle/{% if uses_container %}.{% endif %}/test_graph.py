@@ -5,6 +5,7 @@ from typing import Annotated
 
 import pytest
 from clean_ioc import Lifespan, Scope
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from app.kit.lifecycle import AppContainer, Override, Resolve, override
@@ -76,7 +77,27 @@ async def test_alias_to_nothing_is_named(settings: Settings) -> None:
 
 async def test_cycle_is_named(settings: Settings) -> None:
     message = await fault_of(settings, Hen, Egg)
-    assert re.search(r"a cycle: .*(Hen.*Egg.*Hen|Egg.*Hen.*Egg)", message)
+    assert re.search(r"a cycle: \S+(Hen -> \S+Egg -> \S+Hen|Egg -> \S+Hen -> \S+Egg)$", message)
+
+
+async def test_cycle_of_a_class_and_a_plain_provider_is_named(settings: Settings) -> None:
+    async def get_leaf(tree: Annotated[Tree, Resolve(Tree)]) -> Leaf:
+        return Leaf()
+
+    def register(container: AppContainer) -> None:
+        container.register(Tree)
+        container.register(Branch)
+
+    slice_ = module(register=register, LeafDep=Annotated[Leaf, Depends(get_leaf)])
+    assert "a cycle: " in await raises_wiring_error(settings, slice_)
+
+
+async def test_value_given_at_registration_is_not_looked_for(settings: Settings) -> None:
+    def register(container: AppContainer) -> None:
+        container.register(Branch, dependency_config={"leaf": Leaf()})
+
+    async with open_slice(settings, module(register=register)):
+        pass
 
 
 async def test_singleton_must_not_keep_a_scoped_object(settings: Settings) -> None:
