@@ -265,7 +265,7 @@ CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", datab
         (
             "def make_password_hasher() -> PasswordHasher:",
             "def make_password_hasher(users: UserService) -> PasswordHasher:",
-            "a cycle: app.users.service.UserService -> app.users.passwords.PasswordHasher",
+            "a cycle: app/users/service.py: UserService -> app/users/passwords.py: PasswordHasher",
         ),
     ],
 )

@@ -40,7 +40,9 @@ async def test_a_known_address_is_answered_alike(client: AsyncClient, ada: Perso
         {"email": "ada@example.com", "password": PASSWORD, "is_admin": True},
     ],
 )
-async def test_invalid_registration_is_refused(client: AsyncClient, form: dict[str, object]) -> None:
+async def test_invalid_registration_is_refused(
+    client: AsyncClient, form: dict[str, object]
+) -> None:
     response = await client.post("/register", json=form)
     assert response.status_code == 422
     assert str(form.get("password")) not in response.text

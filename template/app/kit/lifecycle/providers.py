@@ -1,7 +1,7 @@
 """Providers as FastAPI knows them, and the aliases that name them.
 
-`PoolDep = Annotated[Pool, Depends(get_pool)]` in a `dependencies.py` makes `get_pool` the provider of
-`Pool`. Both lifecycles read these aliases, so a plain provider works under each of them.
+`PoolDep = Annotated[Pool, Depends(get_pool)]` in a `dependencies.py` makes `get_pool` the provider
+of `Pool`. Both lifecycles read these aliases, so a plain provider works under each of them.
 """
 
 import inspect
@@ -107,9 +107,9 @@ def function_of(provider: Provider) -> Provider:
 
 
 def place(provider: Any) -> str:
-    """Return the module and name of a provider."""
+    """Return the file and name of a provider."""
     function = function_of(provider)
-    return f"{function.__module__}.{name_of(function)}"
+    return f"{function.__module__.replace('.', '/')}.py: {name_of(function)}"
 
 
 def name_of(anything: Any) -> str:

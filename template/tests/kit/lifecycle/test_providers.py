@@ -303,8 +303,8 @@ async def test_two_providers_of_a_type_are_both_named(settings: Settings) -> Non
     other = module(OtherPoolDep=Annotated[Pool, Depends(get_other_pool)])
     message = await raises_wiring_error(settings, SLICE, other)
     assert "Pool has two providers" in message
-    assert "test_providers.get_pool" in message
-    assert "test_providers.get_other_pool" in message
+    assert "test_providers.py: get_pool" in message
+    assert "test_providers.py: get_other_pool" in message
 
 
 async def test_singleton_without_an_alias_is_named_with_its_remedy(settings: Settings) -> None:

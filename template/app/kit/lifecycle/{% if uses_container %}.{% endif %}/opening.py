@@ -1,9 +1,9 @@
 """Opens the root scope: registers, checks and makes what lives as long as the app.
 
-Slices may use plain `Depends`. The container runs their providers, and FastAPI takes the objects from
-it by `dependency_overrides`: a unit of work has one object of each type, whoever asks. With overrides
-FastAPI is slower in every request, so register the objects of hot routes. FastAPI alone runs what needs
-more of a request than its connection; such objects cannot be resolved.
+Slices may use plain `Depends`. The container runs their providers, and FastAPI takes the objects
+from it by `dependency_overrides`: a unit of work has one object of each type, whoever asks. With
+overrides FastAPI is slower in every request, so register the objects of hot routes. A provider that
+needs more of a request than its connection is run by FastAPI; its object cannot be resolved.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -1,8 +1,8 @@
 """Scopes under the container (Clean IoC).
 
-A class is registered once with its lifespan; its constructor resolves by itself. A request has a scope
-of its own. Where there is no request (a job, a command, a WebSocket message), `RootScope.new_scope`
-opens one.
+A class is registered once with its lifespan; its constructor resolves by itself. A request has a
+scope of its own. Where there is no request (a job, a command, a WebSocket message),
+`RootScope.new_scope` opens one.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class AppContainer(ioc.Container):
         self.place = "the kit"
         """Where the next type is registered."""
         self.plain: dict[Provider, Any] = {}
-        """The plain providers that the container runs, with the type that each is registered for."""
+        """The plain providers that the container runs, and the type of each."""
         self.graph: TopologicalSorter[Any] = TopologicalSorter()
         """What each type needs."""
         self.singletons: dict[Any, Any] = {}
@@ -99,7 +99,7 @@ class WorkScope(ioc.ChildScope):
 def get_scope(connection: HTTPConnection) -> WorkScope:
     """Return the scope of a request or a WebSocket; open it at the first call.
 
-    It closes with FastAPI's dependencies with `yield`, and gets the error of the request as they do.
+    Like FastAPI's dependencies with `yield`, it closes after the response and gets its error.
     """
     asgi_scope = connection.scope
     if _OPENED not in asgi_scope:

@@ -124,7 +124,10 @@ RootScopeDep = Annotated[RootScope, Depends(get_root_scope)]
 
 
 def _by_type(aliases: Iterable[Needed]) -> dict[Any, Needed]:
-    """Return what aliases need by type, without plain types. Raise WiringError for two providers."""
+    """Return the needs of aliases by type, without plain types.
+
+    Raise WiringError for two providers.
+    """
     found: dict[Any, Needed] = {}
     for each in aliases:
         first = each if providers.is_plain(each.wanted) else found.setdefault(each.wanted, each)

@@ -64,12 +64,12 @@ async def fault_of(settings: Settings, *classes: type) -> str:
     return await raises_wiring_error(settings, module(register=register))
 
 
-async def test_missing_type_is_named_with_what_needs_it(settings: Settings) -> None:
+async def test_missing_type_is_named_with_its_dependent(settings: Settings) -> None:
     message = await fault_of(settings, Tree, Branch)
-    assert "test_graph.Branch needs Leaf, which nothing provides: register it in" in message
+    assert "test_graph.py: Branch needs Leaf, which nothing provides: register it in" in message
 
 
-async def test_alias_to_nothing_is_named(settings: Settings) -> None:
+async def test_alias_without_a_provider_is_named(settings: Settings) -> None:
     slice_ = module("app.trees.dependencies", LeafDep=Annotated[Leaf, Resolve(Leaf)])
     message = await raises_wiring_error(settings, slice_)
     assert "app.trees.dependencies.LeafDep needs Leaf, which nothing provides" in message
@@ -77,7 +77,9 @@ async def test_alias_to_nothing_is_named(settings: Settings) -> None:
 
 async def test_cycle_is_named(settings: Settings) -> None:
     message = await fault_of(settings, Hen, Egg)
-    assert re.search(r"a cycle: \S+(Hen -> \S+Egg -> \S+Hen|Egg -> \S+Hen -> \S+Egg)$", message)
+    assert re.search(
+        r"a cycle: \S+ (Hen -> \S+ Egg -> \S+ Hen|Egg -> \S+ Hen -> \S+ Egg)$", message
+    )
 
 
 async def test_cycle_of_a_class_and_a_plain_provider_is_named(settings: Settings) -> None:

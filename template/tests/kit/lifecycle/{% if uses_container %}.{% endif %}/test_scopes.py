@@ -3,7 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from typing import Annotated
+from typing import Annotated, Any
 from weakref import ref
 
 import pytest
@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from starlette.requests import HTTPConnection
 
 from app.application import create_app
-from app.kit.lifecycle import AppContainer, Resolve, WorkScope, override
+from app.kit import wiring as kit_wiring
+from app.kit.lifecycle import AppContainer, Resolve, WorkScope, open_root_scope, override
 from app.settings import Settings
 from tests.kit.helpers import open_client
 from tests.kit.lifecycle import test_providers as plain
@@ -198,7 +199,8 @@ async def test_overrides_of_the_owner_stay(settings: Settings) -> None:
         assert (await client.get("/same")).json() is False
 
 
-def test_no_overrides_are_set_where_no_slice_is_plain(app: FastAPI) -> None:
+async def test_no_overrides_are_set_where_no_slice_is_plain(settings: Settings) -> None:
     """FastAPI is slower in every request with them."""
-    with TestClient(app):
-        assert app.dependency_overrides == {}
+    overrides: dict[Any, Any] = {}
+    async with open_root_scope(settings, [kit_wiring], dependency_overrides=overrides):
+        assert overrides == {}
