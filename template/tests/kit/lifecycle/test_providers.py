@@ -288,6 +288,15 @@ async def test_providers_may_need_others_without_an_alias_and_take_defaults(
         assert (await scope.resolve(Agent)).name == "captain"
 
 
+async def test_providers_may_need_plain_types_of_others(settings: Settings) -> None:
+    async def get_agent_of(region: RegionDep) -> Agent:
+        return Agent(region)
+
+    slice_ = module(AgentOfDep=Annotated[Agent, Depends(get_agent_of)])
+    async with open_slice(settings, slice_) as root_scope, root_scope.new_scope() as scope:
+        assert (await scope.resolve(Agent)).name == "north"
+
+
 async def raises_wiring_error(settings: Settings, *slices: ModuleType) -> str:
     """Return the message of the error with which a service does not start."""
     with pytest.raises(WiringError) as raised:
