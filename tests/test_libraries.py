@@ -21,7 +21,7 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize("variant", map(as_parameter, VARIANTS), indirect=True)
+@pytest.mark.parametrize("variant", [as_parameter(each) for each in VARIANTS], indirect=True)
 def test_popular_libraries_work(rendered: Rendered, variant: Answers, tmp_path: Path) -> None:
     project = shutil.copytree(rendered(**variant), tmp_path / "p")
     own = Path(__file__).parent / "history/libraries"
