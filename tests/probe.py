@@ -150,5 +150,5 @@ def add(installed: Path, project: Path, **modules: str) -> Path:
     imports = "".join(f"import app.probe.{name}\n" for name in modules)
     slices = project / "app/slices.py"
     text = slices.read_text().replace("# isort: split\n", f"{imports}# isort: split\n")
-    slices.write_text(text.replace("SLICES = [\n", f"SLICES = [\n    Slice({arguments}),\n"))
+    slices.write_text(text.replace(" = [\n", f" = [\n    Slice({arguments}),\n"))
     return project

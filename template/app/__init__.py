@@ -7,5 +7,5 @@ if sys.version_info < (3, 11):  # noqa: UP036
     found = sys.version.split()[0]
     sys.exit(f"This service needs Python 3.11 or newer, and this is {found}: try `uv run dev.py`.")
 
-# Imports leave next to no garbage; looking for it takes a tenth of a start.
+# Imports create almost no garbage; collecting it takes a tenth of the start-up time.
 gc.set_threshold(10_000, 20, 50)

@@ -1,4 +1,4 @@
-"""Errors of signing in."""
+"""Sign-in errors."""
 
 from collections.abc import Mapping
 

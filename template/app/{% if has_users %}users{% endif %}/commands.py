@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.kit.errors import ServiceError
 from app.kit.lifecycle import WorkScope
 from app.users.schemas import Email, NewPassword
 from app.users.service import UserService
@@ -14,7 +15,7 @@ from app.users.service import UserService
 async def create_admin(scope: WorkScope, email: str) -> str:
     """Make a user an admin; add the user if necessary.
 
-    Raise ValueError for an invalid e-mail address or password.
+    Raise ServiceError for an invalid e-mail address or password.
     """
     email = _validate(Email, email)
     service = await scope.resolve(UserService)
@@ -22,7 +23,7 @@ async def create_admin(scope: WorkScope, email: str) -> str:
         return f"{email} is an admin now."
     password = _validate(NewPassword, _ask_password()).get_secret_value()
     if not await service.register(email, password, is_admin=True):
-        raise ValueError(f"{email} was registered meanwhile; try again.")
+        raise ServiceError(f"{email} has just been registered; try again.")
     return f"{email} was added as an admin."
 
 
@@ -31,13 +32,13 @@ def _ask_password() -> str:
         return sys.stdin.readline().rstrip("\n")
     password = getpass.getpass("Password of the new user: ")
     if getpass.getpass("Repeat the password: ") != password:
-        raise ValueError("The passwords differ.")
+        raise ServiceError("The passwords differ.")
     return password
 
 
 def _validate(kind: Any, value: str) -> Any:
-    """Return the valid value. Raise ValueError without the input, which may be a password."""
+    """Return the valid value. Raise ServiceError without the input, which may be a password."""
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        raise ValueError("; ".join(each["msg"] for each in error.errors())) from None
+        raise ServiceError("; ".join(each["msg"] for each in error.errors())) from None

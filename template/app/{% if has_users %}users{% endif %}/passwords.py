@@ -48,6 +48,6 @@ class PasswordHasher:
         if not self._slots.acquire(blocking=False):
             raise Unavailable("Too many sign-ins right now; try again shortly.")
         future = self._threads.submit(work)
-        # Not when the caller is cancelled: the thread continues.
+        # Not on cancellation of the caller: the thread continues.
         future.add_done_callback(lambda _: self._slots.release())
         return await asyncio.wrap_future(future)

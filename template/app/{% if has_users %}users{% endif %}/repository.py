@@ -1,5 +1,6 @@
 """Queries for users. The statements are built once: building one costs as much as running it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,8 @@ _FIRST_PAGE = select(User).order_by(User.id).limit(bindparam("size"))
 _NEXT_PAGE = _FIRST_PAGE.where(User.id > bindparam("after"))
 _UPDATE = update(User).where(User.id == bindparam("user_id")).returning(User)
 _DELETE = delete(User).where(User.id == bindparam("id"))
+_UNIQUE_EMAIL = re.compile(r"\buq_users_email\b|\busers\.email\b")
+"""The constraint in the messages of databases."""
 
 
 class EmailTaken(Exception):
@@ -33,7 +36,7 @@ class UserRepository:
         return await self.db.scalar_one_or_none(_BY_EMAIL, {"email": email})
 
     async def page(self, size: int, after: UUID | None = None) -> Sequence[User]:
-        """Return at most `size` users in order of creation, starting behind the given one."""
+        """Return at most `size` users in order of creation, after the given one."""
         statement = _FIRST_PAGE if after is None else _NEXT_PAGE
         return (await self.db.scalars(statement, {"size": size, "after": after})).all()
 
@@ -44,7 +47,9 @@ class UserRepository:
             try:
                 await session.flush()
             except IntegrityError as error:
-                raise EmailTaken(user.email) from error
+                if _UNIQUE_EMAIL.search(str(error.orig)):
+                    raise EmailTaken(user.email) from error
+                raise
 
     async def update(self, user_id: UUID, changes: Mapping[str, Any]) -> User | None:
         """Return the user with the changes, or None if there is no such user."""

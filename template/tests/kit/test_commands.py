@@ -7,10 +7,11 @@ from functools import partial
 from unittest.mock import Mock
 
 import pytest
+from pydantic import BaseModel, model_validator
 
 from app.__main__ import COMMANDS, SERVICE
 from app.application import open_root_scope
-from app.kit import serve
+from app.kit import commands, serve
 from app.kit.commands import Command, CommandLine
 from app.kit.errors import NotFound
 from app.kit.lifecycle import Override, WorkScope
@@ -37,9 +38,18 @@ async def fail(scope: WorkScope) -> str:
     raise NotFound("There is no such thing.")
 
 
+async def break_down(scope: WorkScope) -> str:
+    return str(int("no number"))
+
+
 @pytest.fixture
-def command_line(service: Service) -> CommandLine:
-    own = [Command("echo", echo, ["command", "run"]), Command("fail", fail)]
+def command_line(service: Service, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setattr(commands, "configure_logging", Mock())
+    own = [
+        Command("echo", echo, ["command", "run"]),
+        Command("fail", fail),
+        Command("break-down", break_down),
+    ]
     return CommandLine(service, [*COMMANDS, *own])
 
 
@@ -66,12 +76,40 @@ def test_error_of_the_service_is_one_line(command_line: CommandLine) -> None:
     assert exited.value.code == "There is no such thing."
 
 
+def test_a_bug_keeps_its_traceback(command_line: CommandLine) -> None:
+    with pytest.raises(ValueError, match="no number"):
+        command_line.run(["break-down"])
+
+
+def test_command_configures_logging(
+    command_line: CommandLine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "configure_logging", configure := Mock())
+    command_line.run(["echo", "a", "b"])
+    configure.assert_called_once_with(settings)
+
+
 def test_invalid_settings_are_named(service: Service, settings: Settings) -> None:
     def read_settings() -> Settings:
         return GivenSettings(**{**settings.model_dump(), "http_timeout": 0})
 
     command_line = CommandLine(replace(service, read_settings=read_settings), [])
     with pytest.raises(SystemExit, match="HTTP_TIMEOUT: Input should be greater than 0"):
+        command_line.run(["serve"])
+
+
+def test_fault_of_several_settings_is_named(service: Service) -> None:
+    class Contradiction(BaseModel):
+        @model_validator(mode="after")
+        def refuse(self) -> "Contradiction":
+            raise ValueError("two settings contradict each other")
+
+    def read_settings() -> Settings:
+        Contradiction()
+        raise AssertionError
+
+    command_line = CommandLine(replace(service, read_settings=read_settings), [])
+    with pytest.raises(SystemExit, match="settings: Value error, two settings contradict"):
         command_line.run(["serve"])
 
 

@@ -8,6 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from app.application import open_root_scope
+from app.kit.errors import ServiceError
 from app.kit.lifecycle import Override, WorkScope
 from app.settings import Settings
 from app.users.commands import create_admin
@@ -57,6 +58,6 @@ async def test_invalid_input_is_explained_without_the_password(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", lambda _: typed.pop(0))
-    with pytest.raises(ValueError, match=message) as raised:
+    with pytest.raises(ServiceError, match=message) as raised:
         await create_admin(scope, email)
     assert "too short" not in str(raised.value)

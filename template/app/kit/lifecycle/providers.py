@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from fastapi import params
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.requests import HTTPConnection
 
 Provider = Callable[..., Any]
@@ -30,7 +31,10 @@ class Singleton:
         self.provider = provider
 
     async def __call__(self, connection: HTTPConnection) -> Any:
-        return connection.scope["state"]["root_scope"].singletons[self]
+        singletons = connection.scope["state"]["root_scope"].singletons
+        if self not in singletons:
+            raise not_made(self)
+        return singletons[self]
 
 
 def singleton(provider: Provider) -> Singleton:
@@ -66,6 +70,11 @@ def two_providers(wanted: Any, *places: str) -> WiringError:
     return WiringError(f"{name_of(wanted)} has two providers, {' and '.join(places)}: {remedy}")
 
 
+def not_made(singleton: Singleton) -> WiringError:
+    remedy = "name its module as `dependencies` in `app/slices.py`"
+    return WiringError(f"{place(singleton)} was not made at start: {remedy}")
+
+
 def is_plain(wanted: Any) -> bool:
     """Return whether a type, such as `str` or `list[...]`, does not say which object it is."""
     return (get_origin(wanted) or wanted).__module__.partition(".")[0] in _VALUES
@@ -73,7 +82,8 @@ def is_plain(wanted: Any) -> bool:
 
 def cannot_resolve(wanted: Any, known: Iterable[Any]) -> LookupError:
     names = ", ".join(sorted(map(name_of, known)))
-    return LookupError(f"nothing provides {name_of(wanted)}; there are: {names}")
+    remedy = "name its `dependencies.py` in `app/slices.py`"
+    return LookupError(f"nothing provides {name_of(wanted)}: {remedy}; there are: {names}")
 
 
 @cache
@@ -84,7 +94,8 @@ def parameters(provider: Provider) -> dict[inspect.Parameter, Needed | None]:
 
 
 def needed(annotation: Any, default: Any = None) -> Needed | None:
-    wanted, *metadata = get_args(annotation) or [annotation]
+    is_annotated = get_origin(annotation) is Annotated
+    wanted, *metadata = get_args(annotation) if is_annotated else [annotation]
     for each in (default, *metadata):
         if isinstance(each, params.Depends):
             return Needed(wanted, each.dependency or wanted, each.use_cache)
@@ -92,13 +103,16 @@ def needed(annotation: Any, default: Any = None) -> Needed | None:
 
 
 async def run(provider: Provider, arguments: dict[str, Any], stack: AsyncExitStack) -> Any:
-    """Return what a provider makes; the stack closes it."""
+    """Return what a provider makes; the stack closes it. As in FastAPI, `def` runs in a thread."""
     function = function_of(provider)
     if inspect.isasyncgenfunction(function):
         return await stack.enter_async_context(asynccontextmanager(function)(**arguments))
     if inspect.isgeneratorfunction(function):
-        return stack.enter_context(contextmanager(function)(**arguments))
-    made = function(**arguments)
+        manager = contextmanager_in_threadpool(contextmanager(function)(**arguments))
+        return await stack.enter_async_context(manager)
+    if inspect.iscoroutinefunction(function):
+        return await function(**arguments)
+    made = await run_in_threadpool(function, **arguments)
     return await made if inspect.isawaitable(made) else made
 
 

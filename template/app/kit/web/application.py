@@ -10,7 +10,7 @@ from app.kit.web.problems import add_problem_handlers
 
 
 class KitApp(FastAPI):
-    """FastAPI, with all of its options."""
+    """FastAPI with problem details (RFC 9457), health checks and an OpenAPI document."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(

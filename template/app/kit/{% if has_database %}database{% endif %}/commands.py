@@ -25,5 +25,5 @@ def revision(service: Service, message: str) -> str:
 def merge_revisions(service: Service) -> str:
     path = migrations.merge(service.read_settings())
     if path is None:
-        return "Your revisions are one line already: there is nothing to join."
+        return "There is one newest revision: nothing to merge."
     return f"Wrote {path}; run `python -m app migrate`."

@@ -39,7 +39,6 @@ class Database:
         self._engines = engines
         self._session: AsyncSession | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._failed = False
         self._after_commit: list[AfterCommit] = []
 
     @property
@@ -97,6 +96,7 @@ class Database:
         """
         if self._session is None:
             raise RuntimeError("after_commit() must be called inside `async with db.transaction()`")
+        self._check_task()
         self._after_commit.append(callback)
 
     @asynccontextmanager
@@ -112,10 +112,12 @@ class Database:
             try:
                 yield self._session
             except BaseException:
-                self._failed = True
+                unit = self._session.sync_session
+                assert isinstance(unit, UnitSession)
+                unit.fail_unit()
                 raise
             return
-        self._task, self._failed = asyncio.current_task(), False  # claimed before the first await
+        self._task = asyncio.current_task()  # claimed before the first await
         try:
             session, unit = await self._begin()
         except BaseException:
@@ -163,17 +165,14 @@ class Database:
     async def _end(self, unit: UnitSession, *, commit: bool) -> None:
         assert self._session is not None
         callbacks, self._after_commit = self._after_commit, []
-        fails = self._failed
         try:
-            committed = await self._session.run_sync(
-                lambda _: unit.end_unit(commit=commit and not fails)
-            )
+            committed = await self._session.run_sync(lambda _: unit.end_unit(commit=commit))
         finally:
             self._engines.writing_gate.release()
             self._session = self._task = None
         if not committed:
             if commit:
-                raise RolledBack("a part failed and its exception was caught: let it pass")
+                raise RolledBack("a part failed and its exception was caught: let it propagate")
             return
         for callback in callbacks:
             try:

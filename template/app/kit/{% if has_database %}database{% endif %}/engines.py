@@ -27,7 +27,7 @@ class Engines:
         self.writing_gate = writing_gate
 
     async def ping(self) -> None:
-        """Return if the database answers. Raise DatabaseUnavailable otherwise."""
+        """Raise DatabaseUnavailable if the database does not answer."""
         with translate_connection_errors():
             async with self.reading_gate, self.reading.connect() as connection:
                 await connection.execute(_PING)

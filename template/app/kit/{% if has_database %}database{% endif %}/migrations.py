@@ -1,7 +1,7 @@
 """Runs Alembic as `pyproject.toml` configures it.
 
 The template's revisions are in `migrations/template`, on branches of their own. Yours are in
-`migrations/versions`, in one line; two people who each wrote the next revision make two of it.
+`migrations/versions`, in one line, until two people each write the next revision.
 """
 
 from collections.abc import Iterator

@@ -29,7 +29,7 @@ from app.kit.database.errors import DatabaseUnavailable, translate_connection_er
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
-_LOADED_BY_SESSION = {"immediate", "joined", "selectin", "subquery"}
+_LOADED_BY_SESSION = {False, "immediate", "joined", "selectin", "subquery"}
 
 
 async def read(
@@ -78,6 +78,8 @@ class _Entity:
     mapper: Mapper[Any]
     keys: tuple[str, ...]
     primary_key: Callable[[Row[Any]], tuple[Any, ...]]
+    no_key: tuple[None, ...]
+    """The primary key of a row without an object, which an outer join has."""
     metadata: SimpleResultMetaData
 
 
@@ -89,7 +91,11 @@ def _fetch_entities(
     rows = []
     known: dict[Any, Any] = {}  # one row has one object, however often a join repeats it
     for row in _fetch(engine, statement, parameters):
-        key = entity.mapper.identity_key_from_primary_key(entity.primary_key(row))
+        primary_key = entity.primary_key(row)
+        if primary_key == entity.no_key:
+            rows.append((None,))
+            continue
+        key = entity.mapper.identity_key_from_primary_key(primary_key)
         instance = known.get(key)
         if instance is None:
             instance = known[key] = new_instance()
@@ -101,7 +107,7 @@ def _fetch_entities(
 
 _entities: WeakKeyDictionary[Select[Any], _Entity | None] = WeakKeyDictionary()
 _sessions = Session()
-"""Never used but to see which events are listened for."""
+"""Shows which events have listeners; used for nothing else."""
 
 
 def _entity(statement: Executable) -> _Entity | None:
@@ -127,7 +133,8 @@ def _entity_of(statement: Select[Any]) -> _Entity | None:
     columns = (mapper.local_table.c[str(each.key)] for each in statement.selected_columns)
     keys = tuple(mapper.get_property_by_column(each).key for each in columns)
     metadata = SimpleResultMetaData([selected[0]["name"]])
-    return _Entity(mapper, keys, _primary_key(mapper, keys), metadata)
+    no_key = (None,) * len(mapper.primary_key)
+    return _Entity(mapper, keys, _primary_key(mapper, keys), no_key, metadata)
 
 
 def _primary_key(

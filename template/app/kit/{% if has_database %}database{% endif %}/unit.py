@@ -20,7 +20,11 @@ class _State:
 
     savepoints: int = 0
     failed_within: int | None = None
-    """The number of savepoints around the failed statement; None while all went well."""
+    """The number of savepoints around the failed part; None if no part has failed."""
+
+    def fail(self) -> None:
+        earlier = self.savepoints if self.failed_within is None else self.failed_within
+        self.failed_within = min(self.savepoints, earlier)
 
 
 def watch_failures(engine: Engine) -> None:
@@ -39,8 +43,7 @@ def watch_failures(engine: Engine) -> None:
         if context.connection is not None and context.connection.in_transaction():
             state: _State | None = context.connection.info.get(_STATE)
             if state is not None:
-                earlier = state.savepoints if state.failed_within is None else state.failed_within
-                state.failed_within = min(state.savepoints, earlier)
+                state.fail()
 
     @event.listens_for(engine, "savepoint")
     def set_savepoint(connection: Connection, _: str) -> None:
@@ -75,6 +78,11 @@ class UnitSession(Session):
         except BaseException:
             super().close()
             raise
+
+    def fail_unit(self) -> None:
+        """Note that a part has failed: only a rollback to a savepoint around it lets it commit."""
+        if self.is_active:  # after a failed flush, the session itself insists on the rollback
+            self._state.fail()
 
     def end_unit(self, *, commit: bool) -> bool:
         """Commit, or roll back if that was asked for or a part has failed. Tell which."""

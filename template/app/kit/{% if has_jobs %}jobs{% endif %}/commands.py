@@ -2,6 +2,7 @@
 
 import json
 
+from app.kit.errors import NotFound
 from app.kit.jobs.queue import JobQueue
 from app.kit.lifecycle import WorkScope
 
@@ -14,14 +15,14 @@ async def failed_jobs(scope: WorkScope) -> str:
 
 
 async def delete_job(scope: WorkScope, job_id: str) -> str:
-    """Delete a failed job. Raise ValueError if no failed job has the id."""
+    """Delete a failed job. Raise NotFound if no failed job has the id."""
     if not await (await scope.resolve(JobQueue)).delete(job_id):
-        raise ValueError(f"No failed job has the id {job_id}; `failed-jobs` lists them.")
+        raise NotFound(f"No failed job has the id {job_id}; `failed-jobs` lists them.")
     return f"{job_id} is deleted."
 
 
 async def retry_job(scope: WorkScope, job_id: str) -> str:
-    """Run a failed job again. Raise ValueError if no failed job has the id."""
+    """Run a failed job again. Raise NotFound if no failed job has the id."""
     if not await (await scope.resolve(JobQueue)).retry(job_id):
-        raise ValueError(f"No failed job has the id {job_id}; `failed-jobs` lists them.")
+        raise NotFound(f"No failed job has the id {job_id}; `failed-jobs` lists them.")
     return f"{job_id} is in the queue again."

@@ -5,11 +5,13 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 import aiosmtplib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -51,9 +53,9 @@ class Mailer(ABC):
         message["From"] = self.sender
         message["To"] = to
         message["Subject"] = subject
-        if message_id is not None:
-            domain = parseaddr(self.sender)[1].rpartition("@")[2]
-            message["Message-ID"] = f"<{message_id}@{domain}>"
+        message["Date"] = datetime.now(UTC)
+        domain = parseaddr(self.sender)[1].rpartition("@")[2]
+        message["Message-ID"] = f"<{message_id or uuid4()}@{domain}>"
         message.set_content(body)
         await self.deliver(message)
 

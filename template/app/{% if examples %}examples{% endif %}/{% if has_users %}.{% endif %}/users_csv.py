@@ -1,7 +1,7 @@
 """Streaming rows: a page at a time, so that memory use does not grow with their number.
 
 No connection is held between two pages. A server-side cursor would hold one for as long as the
-slowest client reads. Users who are added, changed or deleted meanwhile may or may not be included.
+slowest client reads. Users who change during the download may or may not be included.
 """
 
 import asyncio

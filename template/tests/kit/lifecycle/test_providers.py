@@ -9,6 +9,7 @@ from typing import Annotated
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException, WebSocket
 from fastapi.testclient import TestClient
+from starlette.requests import HTTPConnection
 
 import app.kit.wiring
 import app.wiring
@@ -319,6 +320,33 @@ async def test_two_providers_of_a_type_are_both_named(settings: Settings) -> Non
 async def test_singleton_without_an_alias_is_named_with_its_remedy(settings: Settings) -> None:
     message = await raises_wiring_error(settings, module(get_pool=get_pool))
     assert "get_pool is a singleton without an alias: write `...Dep = Annotated[" in message
+
+
+async def test_singleton_of_an_unlisted_slice_is_named_with_its_remedy(settings: Settings) -> None:
+    @singleton
+    async def get_unlisted() -> Pool:
+        return Pool()
+
+    async with open_slice(settings, SLICE) as root_scope:
+        connection = HTTPConnection({"type": "http", "state": {"root_scope": root_scope}})
+        with pytest.raises(
+            WiringError, match="get_unlisted was not made at start: name its module"
+        ):
+            await get_unlisted(connection)
+
+
+async def test_list_without_an_alias_provides_no_member(settings: Settings) -> None:
+    async def get_agents() -> list[Agent]:
+        return [Agent("north")]
+
+    async def get_pool_of(agents: list[Agent] = Depends(get_agents)) -> Cursor:  # noqa: B008
+        return Cursor(Connection(Pool()))
+
+    slice_ = module(CursorDep=Annotated[Cursor, Depends(get_pool_of)])
+    async with open_slice(settings, slice_) as root_scope, root_scope.new_scope() as scope:
+        assert isinstance(await scope.resolve(Cursor), Cursor)
+        with pytest.raises(LookupError, match="nothing provides Agent"):
+            await scope.resolve(Agent)
 
 
 async def test_singleton_must_not_keep_an_object_of_a_scope(settings: Settings) -> None:

@@ -172,6 +172,23 @@ class TestFailures:
         assert await committed(engines) == {"Ada", "Barbara"}
 
     @with_each_write
+    async def test_a_savepoint_undoes_a_block_that_joined_and_failed(
+        self, db: Database, engines: Engines, write: Write
+    ) -> None:
+        """A service that calls another one may catch its error inside a savepoint."""
+        async with db.transaction() as session:
+            await write(session, "Ada")
+            with pytest.raises(IntegrityError):
+                async with session.begin_nested(), db.transaction() as joined:
+                    await write(joined, "Grace")
+                    await write(joined, "Ada")
+            with pytest.raises(LookupError):
+                async with session.begin_nested(), db.transaction() as joined:
+                    await write(joined, "Barbara")
+                    raise LookupError
+        assert await committed(engines) == {"Ada"}
+
+    @with_each_write
     async def test_a_failure_that_a_savepoint_keeps_fails_the_block(
         self, db: Database, engines: Engines, write: Write
     ) -> None:

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from app.application import open_root_scope
+from app.kit.errors import NotFound
 from app.kit.jobs import Job, JobQueue, Run, job
 from app.kit.jobs.commands import delete_job, failed_jobs, retry_job
 from app.kit.lifecycle import Override
@@ -93,7 +94,7 @@ async def test_job_without_attempts_left_is_kept_and_can_be_retried(
     job_id = runs[0][0]
     async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
         assert await failed_jobs(scope) == f'{job_id}  {fail.name}  {{"times": 3}}'
-        with pytest.raises(ValueError, match="No failed job has the id 0"):
+        with pytest.raises(NotFound, match="No failed job has the id 0"):
             await retry_job(scope, "0")
         assert await retry_job(scope, job_id) == f"{job_id} is in the queue again."
         assert await failed_jobs(scope) == "No job has failed."
@@ -110,7 +111,7 @@ async def test_failed_job_can_be_deleted(
         [failed] = await (await scope.resolve(JobQueue)).list_failed()
         assert await delete_job(scope, failed.id) == f"{failed.id} is deleted."
         assert await failed_jobs(scope) == "No job has failed."
-        with pytest.raises(ValueError, match=f"No failed job has the id {failed.id}"):
+        with pytest.raises(NotFound, match=f"No failed job has the id {failed.id}"):
             await delete_job(scope, failed.id)
 
 

@@ -73,6 +73,7 @@ async def test_mail_reaches_the_smtp_server(
     assert (envelope.mail_from, envelope.rcpt_tos) == ("us@example.com", ["ada@example.com"])
     assert f"Subject: Welcome to {settings.service_name}".encode() in envelope.content
     assert b"Message-ID: <1@example.com>" in envelope.content
+    assert b"Date: " in envelope.content  # RFC 5322, 3.6
     assert b"your account is ready" in envelope.content
 
 

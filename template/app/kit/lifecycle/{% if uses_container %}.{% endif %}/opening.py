@@ -105,6 +105,7 @@ def check(container: AppContainer, asked: dict[Any, str]) -> None:
             for needed in each.dependencies.values():
                 if needed.generic_collection_type:
                     in_lists.update(get_args(needed.service_type))
+                    container.graph.add(service, *get_args(needed.service_type))
                 elif needed.default_value is ioc.EMPTY and needed.settings == unset:
                     asked.setdefault(needed.service_type, place(each.implementation))
                     container.graph.add(service, needed.service_type)

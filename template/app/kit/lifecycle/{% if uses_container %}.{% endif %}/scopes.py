@@ -94,12 +94,13 @@ class WorkScope(ioc.ChildScope):
     async def __aexit__(self, *error: Any) -> None:
         self.error = error
         await super().__aexit__()  # type: ignore[no-untyped-call]
+        del self.error  # its traceback refers to this scope
 
 
 def get_scope(connection: HTTPConnection) -> WorkScope:
     """Return the scope of a request or a WebSocket; open it at the first call.
 
-    Like FastAPI's dependencies with `yield`, it closes after the response and gets its error.
+    It closes with FastAPI's dependencies with `yield`, after the response.
     """
     asgi_scope = connection.scope
     if _OPENED not in asgi_scope:
@@ -126,9 +127,9 @@ def Resolve(wanted: Any) -> Any:  # noqa: N802 (reads as `Depends` does)
         singletons = connection.scope["state"]["root_scope"].singletons
         if wanted in singletons:
             return singletons[wanted]
-        return await get_scope(connection).resolve_async(wanted)
+        return await get_scope(connection).resolve(wanted)
 
-    return Depends(resolve, use_cache=False)  # the container knows what is made once
+    return Depends(resolve, use_cache=False)  # the container keeps the objects
 
 
 RootScopeDep = Annotated[RootScope, Resolve(RootScope)]

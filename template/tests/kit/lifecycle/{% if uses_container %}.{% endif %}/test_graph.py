@@ -94,6 +94,17 @@ async def test_cycle_of_a_class_and_a_plain_provider_is_named(settings: Settings
     assert "a cycle: " in await raises_wiring_error(settings, slice_)
 
 
+async def test_cycle_through_a_list_is_named(settings: Settings) -> None:
+    class Part:
+        def __init__(self, whole: "Whole") -> None: ...
+
+    class Whole:
+        def __init__(self, parts: list[Part]) -> None: ...
+
+    Part.__init__.__annotations__["whole"] = Whole
+    assert "a cycle: " in await fault_of(settings, Part, Whole)
+
+
 async def test_value_given_at_registration_is_not_looked_for(settings: Settings) -> None:
     def register(container: AppContainer) -> None:
         container.register(Branch, dependency_config={"leaf": Leaf()})
