@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from fastapi import params
-from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.requests import HTTPConnection
 
 Provider = Callable[..., Any]
@@ -103,16 +102,13 @@ def needed(annotation: Any, default: Any = None) -> Needed | None:
 
 
 async def run(provider: Provider, arguments: dict[str, Any], stack: AsyncExitStack) -> Any:
-    """Return what a provider makes; the stack closes it. As in FastAPI, `def` runs in a thread."""
+    """Return what a provider makes; the stack closes it. `def` runs in no thread: it must not block."""
     function = function_of(provider)
     if inspect.isasyncgenfunction(function):
         return await stack.enter_async_context(asynccontextmanager(function)(**arguments))
     if inspect.isgeneratorfunction(function):
-        manager = contextmanager_in_threadpool(contextmanager(function)(**arguments))
-        return await stack.enter_async_context(manager)
-    if inspect.iscoroutinefunction(function):
-        return await function(**arguments)
-    made = await run_in_threadpool(function, **arguments)
+        return stack.enter_context(contextmanager(function)(**arguments))
+    made = function(**arguments)
     return await made if inspect.isawaitable(made) else made
 
 

@@ -335,6 +335,21 @@ async def test_singleton_of_an_unlisted_slice_is_named_with_its_remedy(settings:
             await get_unlisted(connection)
 
 
+async def test_singleton_of_an_unlisted_slice_lives_as_long_as_the_app(settings: Settings) -> None:
+    async def get_user_of(pool: PoolDep) -> Cursor:
+        return Cursor(Connection(pool))
+
+    events.clear()
+    slice_ = module(CursorDep=Annotated[Cursor, Depends(get_user_of)])
+    async with open_slice(settings, slice_) as root_scope:
+        async with root_scope.new_scope() as scope:
+            one = await scope.resolve(Cursor)
+        assert "pool closed" not in events
+        async with root_scope.new_scope() as scope:
+            assert (await scope.resolve(Cursor)).connection.pool is one.connection.pool
+    assert events[-1] == "pool closed"
+
+
 async def test_list_without_an_alias_provides_no_member(settings: Settings) -> None:
     async def get_agents() -> list[Agent]:
         return [Agent("north")]

@@ -5,7 +5,7 @@ job, a command, a WebSocket message), `WorkScope.resolve` runs the same provider
 special here: write a provider that returns it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
 from typing import Annotated, Any, TypeVar
@@ -29,7 +29,7 @@ class RootScope:
         self.replacements = replacements  # of providers, in every scope
         self.singletons: dict[Provider, Any] = {}
         self.needed: dict[Any, Needed] = {}  # by the type that can be resolved
-        self.started = False  # from then on, no singleton is made
+        self.scope: WorkScope  # of the singletons
 
     @asynccontextmanager
     async def new_scope(self) -> AsyncIterator["WorkScope"]:
@@ -70,15 +70,13 @@ class WorkScope:
     async def provide(self, needed: Needed) -> Any:
         """Return what a provider, or its replacement, makes in this scope."""
         provider = self._root_scope.replacements.get(needed.provider, needed.provider)
-        kept = self._made
+        scope, kept = self, self._made
         if isinstance(provider, Singleton):
-            kept = self._root_scope.singletons
+            scope, kept = self._root_scope.scope, self._root_scope.singletons
         elif not needed.use_cache:
             return await self._run(provider)
         if provider not in kept:
-            if isinstance(provider, Singleton) and self._root_scope.started:
-                raise providers.not_made(provider)
-            kept[provider] = await self._run(provider)
+            kept[provider] = await scope._run(provider)
         return kept[provider]
 
     async def _run(self, provider: Provider) -> Any:
@@ -112,10 +110,10 @@ async def open_root_scope(
     for each in overrides:
         root_scope.override(each)
     async with root_scope.new_scope() as scope:
-        for needed in _with_needs(aliases):
+        root_scope.scope = scope
+        for needed in aliases:
             if isinstance(needed.provider, Singleton) and needed.provider not in replacements:
                 await scope.provide(needed)
-        root_scope.started = True
         yield root_scope
 
 
@@ -125,12 +123,6 @@ async def get_root_scope(connection: HTTPConnection) -> RootScope:
 
 
 RootScopeDep = Annotated[RootScope, Depends(get_root_scope)]
-
-
-def _with_needs(aliases: Iterable[Needed]) -> Iterator[Needed]:
-    for each in aliases:
-        yield from _with_needs(filter(None, providers.parameters(each.provider).values()))
-        yield each
 
 
 def _by_type(aliases: Iterable[Needed]) -> dict[Any, Needed]:
