@@ -172,6 +172,7 @@ POSTGRESQL = Part(
     words=(r"(?i:postgres)", r"(?i:asyncpg)"),
 )
 SERVERS = Part(paths=("app/kit/development/environment.py",))
+PRIVATE_API = Part(paths=("app/kit/private_api.py", "tests/kit/test_private_api.py"))
 UPSTREAM = Part(paths=("app/upstream/", "tests/upstream/"), words=(r"(?i:upstream)",))
 REDIS = Part(
     paths=(
@@ -281,9 +282,9 @@ GITLAB = Part(paths=(".gitlab-ci.yml",), words=(r"(?i:gitlab)", r"pipeline sched
 
 ADDED: dict[tuple[str, Any], tuple[Part, ...]] = {
     ("lifecycle", "depends"): (PROVIDERS,),
-    ("lifecycle", "clean-ioc"): (CONTAINER,),
-    ("database", "sqlite"): (DATABASE, USERS, SQLITE),
-    ("database", "postgresql"): (DATABASE, USERS, POSTGRESQL, SERVERS),
+    ("lifecycle", "clean-ioc"): (CONTAINER, PRIVATE_API),
+    ("database", "sqlite"): (DATABASE, USERS, SQLITE, PRIVATE_API),
+    ("database", "postgresql"): (DATABASE, USERS, POSTGRESQL, SERVERS, PRIVATE_API),
     ("database", "none"): (UPSTREAM,),
     ("cache", "none"): (),
     ("cache", "memory"): (CACHE, MEMORY_CACHE),

@@ -102,7 +102,7 @@ def needed(annotation: Any, default: Any = None) -> Needed | None:
 
 
 async def run(provider: Provider, arguments: dict[str, Any], stack: AsyncExitStack) -> Any:
-    """Return what a provider makes; the stack closes it. `def` runs in no thread: it must not block."""
+    """Return what a provider makes; the stack closes it. It must not block, not even as `def`."""
     function = function_of(provider)
     if inspect.isasyncgenfunction(function):
         return await stack.enter_async_context(asynccontextmanager(function)(**arguments))
