@@ -380,7 +380,7 @@ def test_the_command_that_reproduces_a_failure_works(template: Path, tmp_path: P
     python = python_of(variant)
     git(tmp_path, "clone", "--quiet", str(template), "clone")
     command = command_for(variant, "--python", python.request)
-    output = run(tmp_path / "clone", "bash", "-c", f"{command} tests/test_answers.py")
+    output = run(tmp_path / "clone", "bash", "-c", f"{command} tests/kit/test_answers.py")
     assert f"Python {python.name}," in output
     assert re.search(r"\d+ passed", output)
     assert (tmp_path / "variant/.copier-answers.yml").is_file()

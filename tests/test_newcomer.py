@@ -298,11 +298,11 @@ def test_a_faulty_graph_stops_the_service_at_start(
 
 
 def readme_commands() -> list[str]:
-    """Return the commands in the code blocks of the template's README."""
+    """Return the commands in the README's code blocks, which name no language."""
     blocks = re.findall(
-        r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+        r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
     )
-    return [block.strip() for block in blocks]
+    return [block.strip() for language, block in blocks if not language]
 
 
 OLDEST_AND_NEWEST = [

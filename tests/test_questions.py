@@ -1,5 +1,6 @@
 """The template's front door: what may be answered, and what is said to an answer that may not."""
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -125,13 +126,25 @@ def test_odd_names_and_descriptions_work(
     metadata = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     assert (metadata["name"], metadata["description"]) == (slug, description)
     assert metadata["authors"] == [{"name": 'Zoë "Q" O\'Neil \\', "email": "zoe@example.com"}]
-    about: dict[str, str] = {}
-    exec((project / "app/about.py").read_text(), about)  # noqa: S102 (our own file)
-    assert (about["TITLE"], about["DESCRIPTION"]) == (name, description)
+    assert literals(project / "app/settings.py")["service_name"] == name
+    assert literals(project / "app/application.py")["description"] == description
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
     assert (answers["project_name"], answers["project_description"]) == (name, description)
     run(project, sys.executable, "-m", "ruff", "check", ".")
     run(project, sys.executable, "-m", "ruff", "format", "--check", ".")
+
+
+def literals(file: Path) -> dict[str, object]:
+    """Return the strings in a module by the attribute or the argument that they are given to."""
+    found: dict[str, object] = {}
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value))
+                | ast.keyword(arg=str(name), value=ast.Constant(value=value))
+            ):
+                found[name] = value
+    return found
 
 
 def test_authors_are_optional(template: Path, tmp_path: Path) -> None:

@@ -403,7 +403,7 @@ def test_a_project_from_an_untagged_clone_can_be_updated(template: Path, tmp_pat
 def test_the_queues_tables_are_taken_down_before_the_answer_changes(
     scaffolded: Scaffolded, server_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """As the documentation says; without it, `migrate` says what to do."""
+    """As docs/updating.md says; without it, `migrate` names the remedy."""
     (variant,) = focused(database="postgresql", jobs="postgresql")
     project = copied(scaffolded(**variant), tmp_path / "p")
     urls = [postgresql.new_database(server_url) for _ in range(2)]
@@ -411,11 +411,13 @@ def test_the_queues_tables_are_taken_down_before_the_answer_changes(
     migrate = ("uv", "run", "python", "-m", "app", "migrate")
     for url in urls:
         run(project, *migrate, settings=settings | {"DATABASE_URL": url})
-    down = ("uv", "run", "python", "-m", "alembic", "downgrade", "jobs@base")
+    down = ("uv", "run", "python", "-m", "app", "downgrade", "jobs@base")
     run(project, *down, settings=settings | {"DATABASE_URL": urls[0]})
     commit(project, "The lock file")
     update(project, jobs="redis")
     run(project, *migrate, settings=settings | {"DATABASE_URL": urls[0]})
-    with pytest.raises(AssertionError, match="'jobs_0001': bring it down with the code") as failed:
+    with pytest.raises(
+        AssertionError, match="'jobs_0001': check out the code that has it"
+    ) as failed:
         run(project, *migrate, settings=settings | {"DATABASE_URL": urls[1]})
     assert "Traceback" not in str(failed.value)
