@@ -27,7 +27,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Render, lint and type all variants; run suites of a set with every triple of answers."""
+    """Render all variants; lint, type and run the suites of a set with every triple of answers."""
     pytest(session)
 
 
@@ -39,8 +39,11 @@ def quick(session: nox.Session) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """The suite of every variant; `-- --python 3.13` on that Python alone."""
-    pytest(session, "--matrix", "tests/test_suites.py")
+    """Lint, type and run the suite of every variant; `-- --python 3.13` on that Python alone."""
+    rendered = "tests/test_rendered.py"
+    lint = f"{rendered}::test_lint_format_and_types"
+    dependencies = f"{rendered}::test_dependencies_are_declared_and_used"
+    pytest(session, "--matrix", "tests/test_suites.py", lint, dependencies)
 
 
 @nox.session

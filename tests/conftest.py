@@ -110,6 +110,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize `variant` by all variants, and slow tests by few.
 
     `suite_variant`: the variants whose suites run, with every triple of answers.
+    `checked_variant`: the same, to be linted and typed.
     `paired_variant`: few variants with every pair of answers.
     `pair`: two variants that differ in one answer.
     """
@@ -122,6 +123,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen: dict[str, Callable[[], list[Answers]]] = {
         "variant": all_variants,
         "suite_variant": lambda: every if asked("matrix") else of_strength(suites),
+        "checked_variant": lambda: every if asked("matrix") else of_strength(suites),
         "paired_variant": lambda: every if asked("matrix") or asked("switches") else of_strength(2),
     }
     as_ = as_parameter if "installed" in metafunc.fixturenames else as_rendered
@@ -275,7 +277,7 @@ def variant(request: pytest.FixtureRequest) -> Iterator[Answers]:
         yield answers
 
 
-suite_variant = paired_variant = variant
+suite_variant = checked_variant = paired_variant = variant
 
 
 Rendered = Callable[..., Path]

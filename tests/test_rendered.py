@@ -1,4 +1,4 @@
-"""Every variant is linted, formatted, typed and free of leftovers."""
+"""Every variant is free of leftovers; variants are linted, formatted and typed."""
 
 import hashlib
 import itertools
@@ -25,15 +25,17 @@ from tests.variants import (
 )
 
 
-def test_lint_format_and_types(installed: Rendered, variant: Answers, type_cache: Path) -> None:
-    project = installed(**variant)
+def test_lint_format_and_types(
+    installed: Rendered, checked_variant: Answers, type_cache: Path
+) -> None:
+    project = installed(**checked_variant)
     run(project, "uv", "run", "ruff", "check", ".")
     run(project, "uv", "run", "ruff", "format", "--check", ".")
     run(project, "uv", "run", "mypy", f"--cache-dir={type_cache}")
 
 
-def test_dependencies_are_declared_and_used(installed: Rendered, variant: Answers) -> None:
-    project = installed(**variant)
+def test_dependencies_are_declared_and_used(installed: Rendered, checked_variant: Answers) -> None:
+    project = installed(**checked_variant)
     known = "--package-module-name-map=pyjwt=jwt,python-multipart=python_multipart"
     # No line imports these: a URL names the driver; FastAPI, uvicorn and pydantic import others.
     unused = (
