@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from clean_ioc import Lifespan
 
-from app.kit.lifecycle import AppContainer, Resolve
+from app.kit.lifecycle import Resolve, RootScope
 from app.settings import Settings
 
 
@@ -36,6 +36,6 @@ for depth in range(1, 13):
     LEVELS[depth] = Annotated[CLASSES[-1], Resolve(CLASSES[-1])]
 
 
-def register(container: AppContainer) -> None:
+def register(container: RootScope) -> None:
     for each in (Hello, *CLASSES):
         container.register(each, lifespan=Lifespan.scoped)

@@ -32,7 +32,8 @@ class Singleton:
     async def __call__(self, connection: HTTPConnection) -> Any:
         singletons = connection.scope["state"]["root_scope"].singletons
         if self not in singletons:
-            raise not_made(self)
+            remedy = "name its module as `dependencies` in `app/slices.py`"
+            raise WiringError(f"{place(self)} was not made at start: {remedy}")
         return singletons[self]
 
 
@@ -67,11 +68,6 @@ def find_aliases(modules: Iterable[ModuleType]) -> dict[str, Needed]:
 def two_providers(wanted: Any, *places: str) -> WiringError:
     remedy = "remove one, or give the objects types of their own"
     return WiringError(f"{name_of(wanted)} has two providers, {' and '.join(places)}: {remedy}")
-
-
-def not_made(singleton: Singleton) -> WiringError:
-    remedy = "name its module as `dependencies` in `app/slices.py`"
-    return WiringError(f"{place(singleton)} was not made at start: {remedy}")
 
 
 def is_plain(wanted: Any) -> bool:

@@ -7,10 +7,10 @@ from clean_ioc import Lifespan
 from app.auth.limiter import SignInLimiter
 from app.auth.service import Authenticator, SignInService
 from app.auth.tokens import AccessTokens
-from app.kit.lifecycle import AppContainer, Resolve
+from app.kit.lifecycle import Resolve, RootScope
 
 
-def register(container: AppContainer) -> None:
+def register(container: RootScope) -> None:
     container.register(AccessTokens, lifespan=Lifespan.singleton)
     container.register(SignInLimiter, lifespan=Lifespan.singleton)
     container.register(SignInService, lifespan=Lifespan.scoped)

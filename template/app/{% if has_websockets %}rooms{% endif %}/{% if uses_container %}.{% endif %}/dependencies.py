@@ -4,12 +4,12 @@ from typing import Annotated
 
 from clean_ioc import Lifespan
 
-from app.kit.lifecycle import AppContainer, Resolve
+from app.kit.lifecycle import Resolve, RootScope
 from app.rooms.policy import RoomPolicy
 from app.rooms.service import RoomService
 
 
-def register(container: AppContainer) -> None:
+def register(container: RootScope) -> None:
     container.register(RoomPolicy, lifespan=Lifespan.scoped)
     container.register(RoomService, lifespan=Lifespan.scoped)
 

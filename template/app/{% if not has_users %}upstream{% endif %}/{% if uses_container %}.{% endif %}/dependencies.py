@@ -4,12 +4,12 @@ from typing import Annotated
 
 from clean_ioc import Lifespan
 
-from app.kit.lifecycle import AppContainer, Resolve
+from app.kit.lifecycle import Resolve, RootScope
 from app.upstream.client import UpstreamClient
 from app.upstream.service import UpstreamService
 
 
-def register(container: AppContainer) -> None:
+def register(container: RootScope) -> None:
     container.register(UpstreamClient, lifespan=Lifespan.scoped)
     container.register(UpstreamService, lifespan=Lifespan.scoped)
 

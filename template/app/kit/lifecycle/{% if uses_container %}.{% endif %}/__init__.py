@@ -3,10 +3,9 @@
 from app.kit.lifecycle.opening import open_root_scope
 from app.kit.lifecycle.overrides import Override, override
 from app.kit.lifecycle.providers import WiringError, singleton
-from app.kit.lifecycle.scopes import AppContainer, Resolve, RootScope, RootScopeDep, WorkScope
+from app.kit.lifecycle.scopes import Resolve, RootScope, RootScopeDep, WorkScope
 
 __all__ = [
-    "AppContainer",
     "Override",
     "Resolve",
     "RootScope",

@@ -18,7 +18,7 @@ from clean_ioc.registration_filters import with_id
 from app.kit.lifecycle import providers
 from app.kit.lifecycle.overrides import Override
 from app.kit.lifecycle.providers import Needed, Provider, Singleton, WiringError, name_of, place
-from app.kit.lifecycle.scopes import AppContainer, Resolve
+from app.kit.lifecycle.scopes import Resolve, RootScope
 from app.kit.settings import KitSettings
 
 
@@ -28,20 +28,19 @@ async def open_root_scope(
     modules: Sequence[ModuleType],
     overrides: Sequence[Override] = (),
     dependency_overrides: dict[Provider, Provider] | None = None,
-) -> AsyncIterator[AppContainer]:
+) -> AsyncIterator[RootScope]:
     """Make the singletons for an app, a worker, a command or a test; close them in reverse order.
 
     Raise WiringError if `modules` do not say how. An app hands over its `dependency_overrides`.
     """
-    async with AppContainer(overrides) as container:
+    async with RootScope(overrides) as container:
         container.register(KitSettings, instance=settings, lifespan=ioc.Lifespan.singleton)
         for module in modules:
             container.place = module.__name__
             if hasattr(module, "register"):
                 module.register(container)
-        asked = {}
-        for alias, needed in providers.find_aliases(modules).items():
-            asked[register_plain(container, needed)] = alias
+        aliases = providers.find_aliases(modules)
+        asked = {register_plain(container, needed): name for name, needed in aliases.items()}
         for service in container.fakes.keys() - container.places.keys():
             raise providers.cannot_resolve(service, container.places)
         check(container, asked)
@@ -54,7 +53,7 @@ async def open_root_scope(
         yield container
 
 
-def register_plain(container: AppContainer, needed: Needed) -> Any:
+def register_plain(container: RootScope, needed: Needed) -> Any:
     """Register a provider and those that it needs, unless only FastAPI can run it.
 
     Return what to resolve for it, or None.
@@ -93,7 +92,7 @@ def _factory(provider: Provider, needs: dict[str, Any]) -> Provider:
     return make
 
 
-def check(container: AppContainer, asked: dict[Any, str]) -> None:
+def check(container: RootScope, asked: dict[Any, str]) -> None:
     """Raise WiringError for what is missing, ambiguous or cyclic, which Clean IoC 1.x does not.
 
     `asked` has what aliases ask for, with their names.
@@ -124,13 +123,13 @@ def check(container: AppContainer, asked: dict[Any, str]) -> None:
         raise WiringError(f"a cycle: {cycle}") from None
 
 
-async def make_singletons(container: AppContainer) -> None:
+async def make_singletons(container: RootScope) -> None:
     """Make them one by one: the container has no lock, and first requests come together."""
-    for service in container.places:
-        for each in container.registrations(service):
+    for wanted in container.places:
+        for each in container.registrations(wanted):
             if each.lifespan is ioc.Lifespan.singleton:
-                made = await container.resolve_async(service, with_id(each.id))
-                container.singletons[service] = made
+                made = await container.resolve_async(wanted, with_id(each.id))
+                container.singletons[wanted] = made
             for kept in container.scoped_instances.values():
-                fault = f"the singleton {name_of(service)} would keep {name_of(kept.service_type)}"
+                fault = f"the singleton {name_of(wanted)} would keep {name_of(kept.service_type)}"
                 raise WiringError(f"{fault} of a scope: make both singletons, or neither")

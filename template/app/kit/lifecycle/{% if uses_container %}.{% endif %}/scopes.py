@@ -24,8 +24,8 @@ _ANY_PARENT = ioc.DependencyNode(object, object, ioc.Lifespan.transient)
 _OPENED = "app.work_scope"
 
 
-class AppContainer(ioc.Container):
-    """Clean IoC's container: the scope of the app, which keeps the singletons."""
+class RootScope(ioc.Container):
+    """The life of the app: Clean IoC's container, its singletons, and the scopes opened from it."""
 
     def __init__(self, overrides: Iterable[Override] = ()) -> None:
         self.fakes = dict(overrides)
@@ -43,7 +43,7 @@ class AppContainer(ioc.Container):
         # Of the library's own types, services may ask for those that say who asks, not for scopes.
         self.places = {ioc.CurrentGraph: [], ioc.DependencyContext: []}
         self.register(HTTPConnection, factory=get_connection, lifespan=ioc.Lifespan.scoped)
-        self.register(AppContainer, instance=self, lifespan=ioc.Lifespan.singleton)
+        self.register(RootScope, instance=self, lifespan=ioc.Lifespan.singleton)
         for service, fake in self.fakes.items():
             super().register(service, instance=fake, lifespan=ioc.Lifespan.singleton)
 
@@ -63,14 +63,10 @@ class AppContainer(ioc.Container):
         return WorkScope(self)
 
 
-RootScope = AppContainer
-"""The life of the app: its singletons, and the scopes opened from it."""
-
-
 class WorkScope(ioc.ChildScope):
     """One unit of work: each scoped object is made at most once in it and closed with it."""
 
-    def __init__(self, container: AppContainer, connection: HTTPConnection | None = None) -> None:
+    def __init__(self, container: RootScope, connection: HTTPConnection | None = None) -> None:
         super().__init__(container)
         self.container = container
         self.connection = connection

@@ -8,7 +8,7 @@ from clean_ioc import Lifespan, Scope
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from app.kit.lifecycle import AppContainer, Override, Resolve, override
+from app.kit.lifecycle import Override, Resolve, RootScope, override
 from app.settings import Settings
 from tests.kit.lifecycle.test_providers import (
     Pool,
@@ -57,7 +57,7 @@ class Locator:
 async def fault_of(settings: Settings, *classes: type) -> str:
     """Return the message of the error with which a service with these classes does not start."""
 
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         for each in classes:
             container.register(each)
 
@@ -86,7 +86,7 @@ async def test_cycle_of_a_class_and_a_plain_provider_is_named(settings: Settings
     async def get_leaf(tree: Annotated[Tree, Resolve(Tree)]) -> Leaf:
         return Leaf()
 
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Tree)
         container.register(Branch)
 
@@ -106,7 +106,7 @@ async def test_cycle_through_a_list_is_named(settings: Settings) -> None:
 
 
 async def test_value_given_at_registration_is_not_looked_for(settings: Settings) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Branch, dependency_config={"leaf": Leaf()})
 
     async with open_slice(settings, module(register=register)):
@@ -114,7 +114,7 @@ async def test_value_given_at_registration_is_not_looked_for(settings: Settings)
 
 
 async def test_singleton_must_not_keep_a_scoped_object(settings: Settings) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Leaf, lifespan=Lifespan.scoped)
         container.register(Branch)
         container.register(Tree, lifespan=Lifespan.singleton)
@@ -124,7 +124,7 @@ async def test_singleton_must_not_keep_a_scoped_object(settings: Settings) -> No
 
 
 async def test_singleton_must_not_keep_a_list_of_scoped_objects(settings: Settings) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Leaf, lifespan=Lifespan.scoped)
         container.register(Collection, lifespan=Lifespan.singleton)
 
@@ -133,7 +133,7 @@ async def test_singleton_must_not_keep_a_list_of_scoped_objects(settings: Settin
 
 
 async def test_singleton_must_not_need_a_request(settings: Settings) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Keeper, lifespan=Lifespan.singleton)
 
     with pytest.raises(TypeError, match="there is none here"):
@@ -146,7 +146,7 @@ async def test_scopes_of_the_library_are_not_injected(settings: Settings) -> Non
 
 
 async def test_two_registrations_of_a_type_are_both_named(settings: Settings) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Leaf)
 
     slices = [module("app.trees.dependencies", register=register)]
@@ -161,7 +161,7 @@ async def test_two_registrations_of_a_type_are_both_named(settings: Settings) ->
 async def test_registration_and_plain_provider_of_a_type_are_both_named(
     settings: Settings,
 ) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Pool)
 
     slice_ = module("app.pools.dependencies", register=register, PoolDep=PoolDep, g=get_pool)
@@ -171,7 +171,7 @@ async def test_registration_and_plain_provider_of_a_type_are_both_named(
 
 
 async def test_names_and_parents_tell_registrations_apart(settings: Settings) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Leaf)
         container.register(Leaf, name="red")
         container.register(Leaf, parent_node_filter=lambda node: node.service_type is Tree)
@@ -186,7 +186,7 @@ class RedLeaf(Leaf): ...
 class GreenLeaf(Leaf): ...
 
 
-def register_leaves(container: AppContainer) -> None:
+def register_leaves(container: RootScope) -> None:
     container.register(Leaf, RedLeaf, lifespan=Lifespan.singleton)
     container.register(Leaf, GreenLeaf, lifespan=Lifespan.singleton)
     container.register(Collection, lifespan=Lifespan.scoped)
@@ -225,7 +225,7 @@ async def test_every_member_of_a_list_of_singletons_is_made_at_start(settings: S
         made.append("green")
         return GreenLeaf()
 
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         container.register(Leaf, factory=make_red, lifespan=Lifespan.singleton)
         container.register(Leaf, factory=make_green, lifespan=Lifespan.singleton)
         container.register(Collection)
@@ -235,7 +235,7 @@ async def test_every_member_of_a_list_of_singletons_is_made_at_start(settings: S
 
 
 async def test_type_in_a_list_is_not_asked_for_alone(settings: Settings) -> None:
-    def register(container: AppContainer) -> None:
+    def register(container: RootScope) -> None:
         register_leaves(container)
         container.register(Branch)
 

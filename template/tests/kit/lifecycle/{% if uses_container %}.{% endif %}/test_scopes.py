@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from app.application import create_app
 from app.kit import wiring as kit_wiring
-from app.kit.lifecycle import AppContainer, Resolve, WorkScope, open_root_scope, override
+from app.kit.lifecycle import Resolve, RootScope, WorkScope, open_root_scope, override
 from app.settings import Settings
 from tests.kit.helpers import open_client
 from tests.kit.lifecycle import test_providers as plain
@@ -42,11 +42,11 @@ class Keeper:
 
 
 @pytest.fixture
-def container() -> AppContainer:
-    return AppContainer()
+def container() -> RootScope:
+    return RootScope()
 
 
-async def test_connection_of_a_request_is_resolved_in_its_scope(container: AppContainer) -> None:
+async def test_connection_of_a_request_is_resolved_in_its_scope(container: RootScope) -> None:
     container.register(Keeper)
     connection = HTTPConnection({"type": "http"})
     async with WorkScope(container, connection) as scope:
@@ -57,7 +57,7 @@ async def test_connection_of_a_request_is_resolved_in_its_scope(container: AppCo
 
 
 async def test_scope_of_a_request_ends_after_the_response(
-    container: AppContainer, settings: Settings
+    container: RootScope, settings: Settings
 ) -> None:
     """After the background tasks, also in a mounted app and after an error."""
     happened: list[str] = []
@@ -96,7 +96,7 @@ async def test_scope_of_a_request_ends_after_the_response(
         assert happened == ["made", "closed"]
 
 
-async def test_request_leaves_no_garbage(container: AppContainer, settings: Settings) -> None:
+async def test_request_leaves_no_garbage(container: RootScope, settings: Settings) -> None:
     made: list[ref[Leaf]] = []
     container.register(Leaf, lifespan=Lifespan.scoped)
     app = create_app(settings)
@@ -123,7 +123,7 @@ class Registered:
         self.repository = repository
 
 
-def register(container: AppContainer) -> None:
+def register(container: RootScope) -> None:
     container.register(Registered, lifespan=Lifespan.scoped)
 
 

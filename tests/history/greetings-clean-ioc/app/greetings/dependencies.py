@@ -6,10 +6,10 @@ from clean_ioc import Lifespan
 
 from app.greetings.service import GreetingService
 from app.greetings.visits import Visits
-from app.kit.lifecycle import AppContainer, Resolve
+from app.kit.lifecycle import Resolve, RootScope
 
 
-def register(container: AppContainer) -> None:
+def register(container: RootScope) -> None:
     container.register(Visits, lifespan=Lifespan.singleton)
     container.register(GreetingService, lifespan=Lifespan.scoped)
 
