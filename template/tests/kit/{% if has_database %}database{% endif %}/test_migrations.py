@@ -60,6 +60,10 @@ def test_revisions_have_every_change_of_the_models(empty_settings: Settings) -> 
         )
 
 
+def test_alembics_own_command_finds_the_service(settings: Settings) -> None:
+    assert alembic_config(settings).get_prepend_sys_paths_list() == [str(ROOT)]
+
+
 def test_revisions_go_up_down_and_up_again(empty_settings: Settings) -> None:
     migrate(empty_settings)
     newest = columns(empty_settings)
