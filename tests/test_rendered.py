@@ -183,8 +183,8 @@ SERVERS = (
 ) + ANSWERS
 """Files that start servers or name them."""
 DATABASES = re.compile(
-    r"Dockerfile|app/kit/database/(dialect|engines|enums|environment)\.py"
-    r"|tests/kit/database/(fixtures|test_engines|test_dialect)\.py" + SERVERS
+    r"Dockerfile|app/kit/database/(dialect|environment)\.py"
+    r"|tests/kit/database/(fixtures|test_dialect)\.py" + SERVERS
 )
 
 

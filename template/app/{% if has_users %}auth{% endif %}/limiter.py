@@ -66,4 +66,8 @@ def _network(client_ip: str) -> str:
         ip = ipaddress.ip_address(client_ip)
     except ValueError:
         return client_ip
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else client_ip
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is None:
+            return str(ipaddress.ip_network((ip, 64), strict=False))
+        ip = ip.ipv4_mapped  # RFC 4291, 2.5.5.2
+    return str(ip)

@@ -46,7 +46,7 @@ class PasswordHasher:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if not self._slots.acquire(blocking=False):
-            raise Unavailable("Too many sign-ins right now; try again shortly.")
+            raise Unavailable("Too many passwords are being checked right now; try again shortly.")
         future = self._threads.submit(work)
         # Not on cancellation of the caller: the thread continues.
         future.add_done_callback(lambda _: self._slots.release())

@@ -39,6 +39,7 @@ async def fail(scope: WorkScope) -> str:
 
 
 async def break_down(scope: WorkScope) -> str:
+    """Fail 100% of the time."""
     return str(int("no number"))
 
 
@@ -67,6 +68,7 @@ def test_help_is_the_first_line_of_the_docstring(
         command_line.run(["--help"])
     printed = capsys.readouterr().out
     assert "Print two words." in printed
+    assert "Fail 100% of the time." in printed
     assert "not in the help" not in printed
 
 
@@ -79,6 +81,14 @@ def test_error_of_the_service_is_one_line(command_line: CommandLine) -> None:
 def test_a_bug_keeps_its_traceback(command_line: CommandLine) -> None:
     with pytest.raises(ValueError, match="no number"):
         command_line.run(["break-down"])
+
+
+def test_a_bug_below_a_command_of_the_kit_keeps_its_traceback(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "configure_logging", Mock(side_effect=ValueError("no number")))
+    with pytest.raises(ValueError, match="no number"):
+        command_line.run(["serve"])
 
 
 def test_command_configures_logging(

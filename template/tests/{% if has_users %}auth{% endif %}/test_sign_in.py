@@ -153,3 +153,12 @@ async def test_ipv6_network_counts_as_one_client(strict: Settings) -> None:
     with pytest.raises(TooManyAttempts):
         await limiter.check("12@example.com", "2001:db8::ffff")
     await limiter.check("12@example.com", "2001:db8:0:1::1")
+
+
+async def test_mapped_ipv4_address_counts_as_that_address(strict: Settings) -> None:
+    limiter = SignInLimiter(strict)
+    for number in range(12):
+        await limiter.check(f"{number}@example.com", "::ffff:203.0.113.7")
+    with pytest.raises(TooManyAttempts):
+        await limiter.check("12@example.com", "203.0.113.7")
+    await limiter.check("12@example.com", "::ffff:203.0.113.8")

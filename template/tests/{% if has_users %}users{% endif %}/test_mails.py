@@ -63,6 +63,22 @@ async def test_rollback_sends_no_mail(
     assert not await sent_mails()
 
 
+async def test_known_email_does_not_fail_the_callers_transaction(
+    settings: Settings, overrides: list[Override], sent_mails: SentMails
+) -> None:
+    async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
+        service, db = await scope.resolve(UserService), await scope.resolve(Database)
+        async with db.transaction():
+            assert await service.register("ada@example.com", PASSWORD)
+            assert not await service.register("ada@example.com", PASSWORD)
+            assert await service.register("bob@example.com", PASSWORD)
+    assert sorted(message["To"] for message in await sent_mails()) == [
+        "ada@example.com",
+        "ada@example.com",
+        "bob@example.com",
+    ]
+
+
 async def test_registration_succeeds_without_a_mail_server(
     settings: Settings, overrides: list[Override]
 ) -> None:

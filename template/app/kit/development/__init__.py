@@ -1,1 +1,1 @@
-"""The development server, and servers for development and tests without Docker."""
+"""What runs in development and in tests, without Docker."""

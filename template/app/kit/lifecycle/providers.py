@@ -1,7 +1,7 @@
 """Providers as FastAPI knows them, and the aliases that name them.
 
 `PoolDep = Annotated[Pool, Depends(get_pool)]` in a `dependencies.py` makes `get_pool` the provider
-of `Pool`. Both lifecycles read these aliases, so a plain provider works under each of them.
+of `Pool`, in requests and outside. An alias elsewhere is FastAPI's alone.
 """
 
 import inspect
@@ -66,7 +66,7 @@ def find_aliases(modules: Iterable[ModuleType]) -> dict[str, Needed]:
 
 
 def two_providers(wanted: Any, *places: str) -> WiringError:
-    remedy = "remove one, or give the objects types of their own"
+    remedy = "remove one, give each its own type, or move one that only routes need elsewhere"
     return WiringError(f"{name_of(wanted)} has two providers, {' and '.join(places)}: {remedy}")
 
 

@@ -89,10 +89,17 @@ def _is_extra(item: dict[str, Any]) -> bool:
 
 
 def _detail(item: dict[str, Any]) -> str:
-    """Return the message without the part that may quote the submitted value."""
-    message: str = item["msg"]
+    """Return the message without the part that may quote the submitted value.
+
+    The message of a ValueError that a validator of yours raises is returned as it is.
+    """
+    message, context = str(item["msg"]), item.get("ctx", {})
+    if isinstance(context.get("error"), ValueError):
+        return str(context["error"])
+    if item["type"] == "union_tag_invalid":
+        return f"Input tag should be one of {context['expected_tags']}"
     quotes = item["type"] == "value_error" or item["type"].endswith("_parsing")
-    return re.split("[,:]", message.removeprefix("Value error, "))[0] if quotes else message
+    return re.split("[,:]", message)[0] if quotes else message
 
 
 async def _service_error(_: Request, error: Exception) -> Response:

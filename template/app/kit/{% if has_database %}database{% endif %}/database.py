@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
@@ -12,14 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.kit.database.engines import Engines
 from app.kit.database.errors import translate_connection_errors
 from app.kit.database.reading import Parameters, read
-from app.kit.database.unit import UnitSession
+from app.kit.database.unit import AfterCommit, UnitSession
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-AfterCommit = Callable[[], Awaitable[Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ class Database:
         self._engines = engines
         self._session: AsyncSession | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._after_commit: list[AfterCommit] = []
 
     @property
     def in_transaction(self) -> bool:
@@ -89,7 +87,7 @@ class Database:
         return (await self.execute(statement, parameters)).scalar_one_or_none()
 
     def after_commit(self, callback: AfterCommit) -> None:
-        """Call `callback` after the commit; after a rollback it is never called.
+        """Call `callback` after the commit; after a rollback, to a savepoint too, it is dropped.
 
         A callback that fails is logged and stops nothing else: the data is committed already.
         Raise RuntimeError outside of a transaction.
@@ -97,45 +95,48 @@ class Database:
         if self._session is None:
             raise RuntimeError("after_commit() must be called inside `async with db.transaction()`")
         self._check_task()
-        self._after_commit.append(callback)
+        _unit(self._session).after_commit(callback)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, savepoint: bool = False) -> AsyncIterator[AsyncSession]:
         """Begin a transaction, or join the open one, and yield its session.
 
         The outermost block commits at its end. Any exception rolls back everything. Raise
-        RolledBack if a part failed and its exception was caught: catch one inside
-        `async with session.begin_nested()`, which undoes that part alone.
+        RolledBack if a part failed and its exception was caught.
+
+        With `savepoint`, an exception that leaves a block which has joined undoes that block alone,
+        so the caller may catch it. `session.begin_nested()` does the same for a part of a block.
         """
         self._check_task()
+        if self._session is not None and savepoint:
+            async with self._session.begin_nested():
+                yield self._session
+            return
         if self._session is not None:
             try:
                 yield self._session
             except BaseException:
-                unit = self._session.sync_session
-                assert isinstance(unit, UnitSession)
-                unit.fail_unit()
+                _unit(self._session).fail_unit()
                 raise
             return
         self._task = asyncio.current_task()  # claimed before the first await
         try:
-            session, unit = await self._begin()
+            self._session = await self._begin()
         except BaseException:
             self._task = None
             raise
-        self._session = session
         try:
-            yield session
+            yield self._session
         except BaseException:
-            await self._finish(unit, commit=False)
+            await self._finish(commit=False)
             raise
-        await self._finish(unit, commit=True)
+        await self._finish(commit=True)
 
     def _check_task(self) -> None:
         if self._task not in (None, asyncio.current_task()):
             raise RuntimeError("a transaction belongs to one task: open a scope for the other one")
 
-    async def _begin(self) -> tuple[AsyncSession, UnitSession]:
+    async def _begin(self) -> AsyncSession:
         with translate_connection_errors():
             await self._engines.writing_gate.acquire()
             try:
@@ -145,37 +146,46 @@ class Database:
                     expire_on_commit=False,
                     autobegin=False,
                 )
-                unit = session.sync_session
-                assert isinstance(unit, UnitSession)
-                await session.run_sync(lambda _: unit.begin_unit())
+                await session.run_sync(lambda _: _unit(session).begin_unit())
             except BaseException:
                 self._engines.writing_gate.release()
                 raise
-        return session, unit
+        return session
 
-    async def _finish(self, unit: UnitSession, *, commit: bool) -> None:
-        """Finish the commit and its callbacks even if the caller is cancelled."""
-        ending = asyncio.create_task(self._end(unit, commit=commit))
-        try:
-            await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            await asyncio.wait([ending])
-            raise
+    async def _finish(self, *, commit: bool) -> None:
+        """Finish the commit and its callbacks, however often the caller is cancelled."""
+        ending = asyncio.create_task(self._end(commit=commit))
+        cancelled: asyncio.CancelledError | None = None
+        while not ending.done():
+            try:
+                await asyncio.wait([ending])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is None:
+            ending.result()
+        else:
+            if failure := ending.exception():
+                logger.error("a cancelled caller's transaction failed", exc_info=failure)
+            raise cancelled
 
-    async def _end(self, unit: UnitSession, *, commit: bool) -> None:
+    async def _end(self, *, commit: bool) -> None:
         assert self._session is not None
-        callbacks, self._after_commit = self._after_commit, []
+        unit = _unit(self._session)
         try:
-            committed = await self._session.run_sync(lambda _: unit.end_unit(commit=commit))
+            callbacks = await self._session.run_sync(lambda _: unit.end_unit(commit=commit))
         finally:
             self._engines.writing_gate.release()
             self._session = self._task = None
-        if not committed:
-            if commit:
-                raise RolledBack("a part failed and its exception was caught: let it propagate")
-            return
-        for callback in callbacks:
+        if commit and callbacks is None:
+            raise RolledBack("a part failed and its exception was caught: let it propagate")
+        for callback in callbacks or ():
             try:
                 await callback()
             except Exception:
                 logger.exception("a callback after the commit failed")
+
+
+def _unit(session: AsyncSession) -> UnitSession:
+    unit = session.sync_session
+    assert isinstance(unit, UnitSession)
+    return unit

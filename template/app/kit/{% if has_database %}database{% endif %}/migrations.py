@@ -13,9 +13,14 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
+from app.kit.errors import ServiceError
 from app.kit.settings import KitSettings
 
 _ROOT = Path(__file__).parents[3]
+
+
+class MigrationError(ServiceError):
+    """Alembic cannot do what was asked. The message names the remedy."""
 
 
 def alembic_config(settings: KitSettings) -> Config:
@@ -26,14 +31,14 @@ def alembic_config(settings: KitSettings) -> Config:
 def migrate(settings: KitSettings) -> None:
     """Upgrade to the newest revisions. Several processes may do so at once.
 
-    Raise ValueError if the database is at a revision that is not in `migrations/`.
+    Raise MigrationError if the database is at a revision that is not in `migrations/`.
     """
     with _explained():
         command.upgrade(alembic_config(settings), "heads")
 
 
 def downgrade(settings: KitSettings, revision: str) -> None:
-    """Downgrade to a revision. Raise ValueError if there is no such revision."""
+    """Downgrade to a revision. Raise MigrationError if there is no such revision."""
     with _explained():
         command.downgrade(alembic_config(settings), revision)
 
@@ -41,15 +46,15 @@ def downgrade(settings: KitSettings, revision: str) -> None:
 def revise(settings: KitSettings, message: str) -> Path | None:
     """Write a revision with the differences between the models and the database.
 
-    Return None, with nothing written, if there are none. Raise ValueError if the database is behind
-    its revisions, or if these are not one line.
+    Return None, with nothing written, if there are none. Raise MigrationError if the database is
+    behind its revisions, or if these are not one line.
     """
     config = alembic_config(settings)
     config.attributes["skip_empty"] = True
     own = _own_heads(config)
     if len(own) > 1:
         names = " and ".join(sorted(head.revision for head in own))
-        raise ValueError(
+        raise MigrationError(
             f"{names} are both the newest revision: run `python -m app merge-revisions` first"
         )
     users = (head.revision for head in _heads(config) if "users" in head.branch_labels)
@@ -89,7 +94,7 @@ def _own_heads(config: Config) -> list[Script]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Raise Alembic's errors as ValueError, with the remedy."""
+    """Raise Alembic's errors as MigrationError, with the remedy."""
     try:
         yield
     except CommandError as error:
@@ -98,4 +103,4 @@ def _explained() -> Iterator[None]:
             text = "The database is behind its revisions: run `python -m app migrate` first"
         elif "Can't locate" in text:
             text += ": check out the code that has it, and downgrade the database with that"
-        raise ValueError(text) from error
+        raise MigrationError(text) from error

@@ -43,7 +43,7 @@ async def read(
             except DatabaseUnavailable as error:
                 if not error.connection_lost:
                     raise
-            # The server has been restarted and the pool is empty now: this connection is a new one.
+            # The connection was lost and the pool is empty now: the next connection is new.
             return await _read(engines, statement, parameters)
 
 

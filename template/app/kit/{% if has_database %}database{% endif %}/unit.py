@@ -1,11 +1,14 @@
 """The ORM session of one transaction, and what makes the transaction fail as a whole."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session, SessionTransaction
+
+AfterCommit = Callable[[], Awaitable[Any]]
 
 _STATE = "app.transaction"
 _BY_HAND = (
@@ -18,20 +21,22 @@ _BY_HAND = (
 class _State:
     """The state of a connection since BEGIN."""
 
-    savepoints: int = 0
+    callbacks: list[AfterCommit] = field(default_factory=list)
+    savepoints: list[int] = field(default_factory=list)
+    """For each open savepoint the number of callbacks before it."""
     failed_within: int | None = None
     """The number of savepoints around the failed part; None if no part has failed."""
 
     def fail(self) -> None:
-        earlier = self.savepoints if self.failed_within is None else self.failed_within
-        self.failed_within = min(self.savepoints, earlier)
+        earlier = len(self.savepoints) if self.failed_within is None else self.failed_within
+        self.failed_within = min(len(self.savepoints), earlier)
 
 
 def watch_failures(engine: Engine) -> None:
     """Note statements that fail.
 
-    After a failed statement, one database turns COMMIT into a silent ROLLBACK and another commits
-    the rest. Only a rollback to a savepoint around the statement leaves a good transaction.
+    After a failed statement, PostgreSQL turns COMMIT into a silent ROLLBACK and SQLite commits the
+    rest. Only a rollback to a savepoint around the statement leaves a good transaction.
     """
 
     @event.listens_for(engine, "begin")
@@ -47,21 +52,22 @@ def watch_failures(engine: Engine) -> None:
 
     @event.listens_for(engine, "savepoint")
     def set_savepoint(connection: Connection, _: str) -> None:
-        connection.info[_STATE].savepoints += 1
+        state: _State = connection.info[_STATE]
+        state.savepoints.append(len(state.callbacks))
 
     @event.listens_for(engine, "release_savepoint")
     def release(connection: Connection, *_: Any) -> None:
         state: _State = connection.info[_STATE]
-        state.savepoints -= 1
+        state.savepoints.pop()
         if state.failed_within is not None:
-            state.failed_within = min(state.failed_within, state.savepoints)
+            state.failed_within = min(state.failed_within, len(state.savepoints))
 
     @event.listens_for(engine, "rollback_savepoint")
     def roll_back(connection: Connection, *_: Any) -> None:
         state: _State = connection.info[_STATE]
-        if state.failed_within is not None and state.failed_within >= state.savepoints:
+        if state.failed_within is not None and state.failed_within >= len(state.savepoints):
             state.failed_within = None
-        state.savepoints -= 1
+        del state.callbacks[state.savepoints.pop() :]
 
 
 class UnitSession(Session):
@@ -79,23 +85,36 @@ class UnitSession(Session):
             super().close()
             raise
 
+    def begin_nested(self) -> SessionTransaction:
+        """Set the savepoint now: a session would wait for the first statement after it."""
+        nested = super().begin_nested()
+        self.connection()
+        return nested
+
     def fail_unit(self) -> None:
         """Note that a part has failed: only a rollback to a savepoint around it lets it commit."""
         if self.is_active:  # after a failed flush, the session itself insists on the rollback
             self._state.fail()
 
-    def end_unit(self, *, commit: bool) -> bool:
-        """Commit, or roll back if that was asked for or a part has failed. Tell which."""
+    def after_commit(self, callback: AfterCommit) -> None:
+        """Keep a callback; a rollback to a savepoint around this call drops it."""
+        self._state.callbacks.append(callback)
+
+    def end_unit(self, *, commit: bool) -> list[AfterCommit] | None:
+        """Commit and return the callbacks; return None after a rollback.
+
+        It rolls back if `commit` is false or a part has failed.
+        """
         try:
             sound = self.is_active and self.get_transaction() is self._root
             if not (commit and sound and self._state.failed_within is None):
-                return False
+                return None
             try:
                 super().commit()
             except BaseException:
                 super().rollback()
                 raise
-            return True
+            return self._state.callbacks
         finally:
             super().close()  # rolls back what is not committed
 

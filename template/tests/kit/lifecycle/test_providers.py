@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Annotated
 
 import pytest
-from fastapi import Depends, FastAPI, Header, HTTPException, WebSocket
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, WebSocket
 from fastapi.testclient import TestClient
 from starlette.requests import HTTPConnection
 
@@ -78,6 +78,7 @@ RepositoryDep = Annotated[Repository, Depends(get_repository)]
 
 def get_cursor(connection: ConnectionDep) -> Iterator[Cursor]:
     yield Cursor(connection)
+    events.append("cursor closed")
 
 
 CursorDep = Annotated[Cursor, Depends(get_cursor, use_cache=False)]
@@ -138,12 +139,13 @@ async def test_scope_makes_each_object_once_and_closes_it(settings: Settings) ->
             assert one is not other
             assert one.connection is connection
             assert await scope.resolve(Pool) is connection.pool
-        assert events == ["pool opened", "committed"]
+        assert events == ["pool opened", "cursor closed", "cursor closed", "committed"]
+        events.clear()
         async with root_scope.new_scope() as scope:
             other_connection = await scope.resolve(Connection)
             assert other_connection is not connection
             assert other_connection.pool is connection.pool
-    assert events == ["pool opened", "committed", "committed", "pool closed"]
+    assert events == ["committed", "pool closed"]
 
 
 async def test_error_in_a_scope_reaches_its_providers(settings: Settings) -> None:
@@ -216,6 +218,16 @@ async def test_route_can_take_objects_of_the_request(settings: Settings) -> None
         assert answer.json() == ["curl", "192.0.2.1", "north"]
     async with open_slice(settings, SLICE) as root_scope, root_scope.new_scope() as scope:
         with pytest.raises((TypeError, LookupError), match=r"Agent|get_agent"):
+            await scope.resolve(Agent)
+
+
+async def test_parameter_of_a_request_has_no_default_outside_of_one(settings: Settings) -> None:
+    async def get_page(number: int = Query(1)) -> Agent:
+        return Agent(f"page {number}")
+
+    slice_ = module(PageDep=Annotated[Agent, Depends(get_page)])
+    async with open_slice(settings, slice_) as root_scope, root_scope.new_scope() as scope:
+        with pytest.raises((TypeError, LookupError), match=r"Agent|get_page"):
             await scope.resolve(Agent)
 
 
@@ -320,6 +332,22 @@ async def test_two_providers_of_a_type_are_both_named(settings: Settings) -> Non
 async def test_singleton_without_an_alias_is_named_with_its_remedy(settings: Settings) -> None:
     message = await raises_wiring_error(settings, module(get_pool=get_pool))
     assert "get_pool is a singleton without an alias: write `...Dep = Annotated[" in message
+
+
+async def test_singleton_is_opened_after_and_closed_before_what_it_needs(
+    settings: Settings,
+) -> None:
+    @singleton
+    async def get_shared(pool: PoolDep) -> AsyncIterator[Connection]:
+        events.append("connection opened")
+        yield Connection(pool)
+        events.append("connection closed")
+
+    dependent = module(SharedDep=Annotated[Connection, Depends(get_shared)])
+    events.clear()
+    async with open_slice(settings, dependent, module(PoolDep=PoolDep)):
+        pass
+    assert events == ["pool opened", "connection opened", "connection closed", "pool closed"]
 
 
 async def test_singleton_of_an_unlisted_slice_is_named_with_its_remedy(settings: Settings) -> None:

@@ -3,13 +3,14 @@
 import json
 import logging
 from collections.abc import AsyncIterator
+from typing import Annotated, Literal
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.application import create_app
 from app.kit.errors import NotAllowed, NotFound, ServiceError, Unavailable
@@ -21,11 +22,27 @@ from tests.kit.helpers import GivenSettings
 ORIGIN = "https://pages.example"
 
 
+class Dark(BaseModel):
+    kind: Literal["dark"]
+
+
+class Light(BaseModel):
+    kind: Literal["light"]
+
+
+def must_be_even(number: int) -> int:
+    if number % 2:
+        raise ValueError("choose one of: 2, 4, or 6")
+    return number
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     secret: int
     id: UUID | None = None
+    theme: Annotated[Dark | Light, Field(discriminator="kind")] | None = None
+    even: Annotated[int, AfterValidator(must_be_even)] = 2
 
 
 @pytest.fixture
@@ -125,11 +142,17 @@ def test_validation_error_does_not_repeat_the_input(sync_client: TestClient) -> 
     assert "hunter2" not in response.text
     [error] = response.json()["errors"]
     assert error["location"] == ["body", "secret"]
-    for value in ({"secret": 1, "hunter2": 1}, {"secret": 1, "id": "hunter2"}):
-        response = sync_client.post("/echo", json=value)
+    for change in ({"hunter2": 1}, {"id": "hunter2"}, {"theme": {"kind": "hunter2"}}):
+        response = sync_client.post("/echo", json={"secret": 1, **change})
         assert response.status_code == 422
         assert "hunter2" not in response.text
         assert "`h`" not in response.text
+
+
+def test_message_of_a_validator_is_returned_as_it_is(sync_client: TestClient) -> None:
+    response = sync_client.post("/echo", json={"secret": 1, "even": 3})
+    [error] = response.json()["errors"]
+    assert error["detail"] == "choose one of: 2, 4, or 6"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import insert, select, text, update
@@ -189,6 +190,26 @@ class TestFailures:
         assert await committed(engines) == {"Ada"}
 
     @with_each_write
+    async def test_a_block_with_a_savepoint_undoes_itself_alone(
+        self, db: Database, engines: Engines, write: Write
+    ) -> None:
+        with pytest.raises(IntegrityError):  # the outermost block is a plain transaction
+            async with db.transaction(savepoint=True) as session:
+                await write(session, "Ada")
+                await write(session, "Ada")
+        assert await committed(engines) == set()
+        async with db.transaction() as session:
+            await write(session, "Ada")
+            with pytest.raises(IntegrityError):
+                async with db.transaction(savepoint=True) as joined, db.transaction():
+                    await write(joined, "Grace")
+                    await write(joined, "Ada")
+            async with db.transaction(savepoint=True) as joined:
+                assert joined is session
+                await write(joined, "Barbara")
+        assert await committed(engines) == {"Ada", "Barbara"}
+
+    @with_each_write
     async def test_a_failure_that_a_savepoint_keeps_fails_the_block(
         self, db: Database, engines: Engines, write: Write
     ) -> None:
@@ -270,6 +291,24 @@ class TestAfterCommit:
         async with db.transaction():
             pass
 
+    async def test_a_rollback_to_a_savepoint_drops_those_since(self, db: Database) -> None:
+        called: list[str] = []
+
+        async def call(name: str) -> None:
+            called.append(name)
+
+        async with db.transaction() as session:
+            db.after_commit(partial(call, "before"))
+            with pytest.raises(LookupError):
+                async with session.begin_nested(), db.transaction() as joined:
+                    db.after_commit(partial(call, "undone"))
+                    async with joined.begin_nested():
+                        db.after_commit(partial(call, "undone with the outer one"))
+                    raise LookupError
+            async with session.begin_nested():
+                db.after_commit(partial(call, "kept"))
+        assert called == ["before", "kept"]
+
     async def test_a_callback_may_begin_a_transaction(self, db: Database, engines: Engines) -> None:
         async def write() -> None:
             async with db.transaction() as session:
@@ -310,7 +349,7 @@ class TestCancellation:
     async def test_callbacks_run_wherever_the_row_is_committed(
         self, db: Database, engines: Engines
     ) -> None:
-        """Cancel at many moments: the row and the callback, or neither."""
+        """Cancel at many moments, up to three times: the row and the callback, or neither."""
         called: set[str] = set()
 
         async def unit(name: str) -> None:
@@ -324,8 +363,11 @@ class TestCancellation:
         for number in range(60):
             task = asyncio.create_task(unit(str(number)))
             await asyncio.sleep(number % 20 / 4000)
-            task.cancel()
+            for _ in range(1 + number % 3):
+                task.cancel()
+                await asyncio.sleep(0)
             await asyncio.gather(task, return_exceptions=True)
+            assert not db.in_transaction
         assert await committed(engines) == called
 
     async def test_a_cancelled_caller_does_not_stop_the_callbacks(

@@ -1,8 +1,8 @@
 """Scopes under plain FastAPI `Depends`.
 
 A provider makes one object for a request, a singleton one for the app. Where there is no request (a
-job, a command, a WebSocket message), `WorkScope.resolve` runs the same providers. A list is nothing
-special here: write a provider that returns it.
+job, a command, a WebSocket message), `WorkScope.resolve` runs the same providers. For a
+`list[...]`, write a provider that returns it.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
+from pydantic.fields import FieldInfo
 from starlette.requests import HTTPConnection
 
 from app.kit.lifecycle import providers
@@ -38,7 +39,7 @@ class RootScope:
             yield WorkScope(self, stack)
 
     def override(self, override: Override) -> None:
-        """Replace what is provided for a type. Raise LookupError if nothing is."""
+        """Replace what is provided for a type. Raise LookupError if nothing provides it."""
         provider = self.find(override.service).provider
         if isinstance(provider, Singleton):
             self.singletons[provider] = override.instance
@@ -52,7 +53,10 @@ class RootScope:
 
 
 class WorkScope:
-    """One unit of work: each object is made at most once in it and closed with it."""
+    """One unit of work: each object is made at most once in it and closed with it.
+
+    Like SQLAlchemy's sessions, it belongs to one task.
+    """
 
     def __init__(self, root_scope: RootScope, stack: AsyncExitStack) -> None:
         self._root_scope = root_scope
@@ -86,7 +90,7 @@ class WorkScope:
                 if isinstance(provider, Singleton):
                     _check_lives_on(provider, needed.provider)
                 arguments[parameter.name] = await self.provide(needed)
-            elif parameter.default is parameter.empty:
+            elif parameter.default is parameter.empty or isinstance(parameter.default, FieldInfo):
                 fault = f"takes {parameter.name!r} from a request; there is none here"
                 raise TypeError(f"{place(provider)} {fault}")
         return await providers.run(provider, arguments, self._stack)

@@ -209,6 +209,17 @@ async def test_list_has_all_registrations_of_a_type(settings: Settings) -> None:
     assert one == other
 
 
+async def test_list_may_be_empty(settings: Settings) -> None:
+    def register(container: RootScope) -> None:
+        container.register(Collection, lifespan=Lifespan.singleton)
+
+    async with (
+        open_slice(settings, module(register=register)) as root_scope,
+        root_scope.new_scope() as scope,
+    ):
+        assert (await scope.resolve(Collection)).leaves == []
+
+
 async def test_override_is_alone_in_a_list(settings: Settings) -> None:
     fake = Leaf()
     assert await leaves_of(settings, [override(Leaf, fake)]) == ([fake], [fake])

@@ -73,11 +73,18 @@ async def test_result_is_recorded_although_the_connection_is_cut(
             raise cuts.pop()
         await finish_job(*arguments, **options)  # type: ignore[arg-type]
 
+    runs: list[int] = []
+
+    @job(attempts=3)
+    async def count(run: Run) -> None:
+        runs.append(run.attempt)
+
     monkeypatch.setattr(JobManager, "finish_job", cut)
     monkeypatch.setattr(consumer, "_RECORD_DELAYS_SECONDS", (0.01, 0.01, 0.01))
-    await enqueue(note)
-    await work_off({note.name: note})
+    await enqueue(count)
+    await work_off({count.name: count})
     assert not cuts
+    assert runs == [1]
     async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
         left = await (await scope.resolve(Database)).execute(_STATUS)
         assert not left.all()
