@@ -183,7 +183,7 @@ SERVERS = (
 ) + ANSWERS
 """Files that start servers or name them."""
 DATABASES = re.compile(
-    r"Dockerfile|app/kit/database/(dialect|environment)\.py"
+    r"Dockerfile|app/kit/database/(dialect|enums|environment)\.py"
     r"|tests/kit/database/(fixtures|test_dialect)\.py" + SERVERS
 )
 

@@ -35,7 +35,7 @@ class _State:
 def watch_failures(engine: Engine) -> None:
     """Note statements that fail.
 
-    After a failed statement, PostgreSQL turns COMMIT into a silent ROLLBACK and SQLite commits the
+    After a failed statement, some databases turn COMMIT into a silent ROLLBACK; others commit the
     rest. Only a rollback to a savepoint around the statement leaves a good transaction.
     """
 
