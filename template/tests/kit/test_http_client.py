@@ -5,7 +5,7 @@ from httpx2 import Request, Response
 from app.kit.http_client import open_http_client
 from app.settings import Settings
 
-URL = "https://other.example/"
+URL = "https://host.test/"
 
 
 async def test_cookie_of_one_response_is_not_sent_with_the_next_request(
