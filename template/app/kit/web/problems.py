@@ -91,15 +91,18 @@ def _is_extra(item: dict[str, Any]) -> bool:
 def _detail(item: dict[str, Any]) -> str:
     """Return the message without the part that may quote the submitted value.
 
-    The message of a ValueError that a validator of yours raises is returned as it is.
+    The message of a ValueError that a validator of yours raises is returned as it is, unless it
+    repeats the value.
     """
-    message, context = str(item["msg"]), item.get("ctx", {})
+    message, context, value = str(item["msg"]), item.get("ctx", {}), item.get("input")
     if isinstance(context.get("error"), ValueError):
-        return str(context["error"])
-    if item["type"] == "union_tag_invalid":
-        return f"Input tag should be one of {context['expected_tags']}"
-    quotes = item["type"] == "value_error" or item["type"].endswith("_parsing")
-    return re.split("[,:]", message)[0] if quotes else message
+        message = str(context["error"])
+    elif item["type"] == "union_tag_invalid":
+        message = f"Input tag should be one of {context['expected_tags']}"
+    elif item["type"] == "value_error" or item["type"].endswith("_parsing"):
+        message = re.split("[,:]", message)[0]
+    repeats = isinstance(value, str) and len(value) > 3 and value in message
+    return "The value is invalid." if repeats else message
 
 
 async def _service_error(_: Request, error: Exception) -> Response:

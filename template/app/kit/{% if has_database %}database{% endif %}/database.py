@@ -22,6 +22,8 @@ Ts = TypeVarTuple("Ts")
 
 logger = logging.getLogger(__name__)
 
+_CAUGHT = "a part failed and its exception was caught: let it propagate"
+
 
 class RolledBack(Exception):
     """The block ended without an exception, but a part of it had failed: nothing was committed."""
@@ -111,6 +113,8 @@ class Database:
         if self._session is not None and savepoint:
             async with self._session.begin_nested():
                 yield self._session
+                if _unit(self._session).has_failed():
+                    raise RolledBack(_CAUGHT)
             return
         if self._session is not None:
             try:
@@ -177,11 +181,14 @@ class Database:
             self._engines.writing_gate.release()
             self._session = self._task = None
         if commit and callbacks is None:
-            raise RolledBack("a part failed and its exception was caught: let it propagate")
+            raise RolledBack(_CAUGHT)
         for callback in callbacks or ():
             try:
                 await callback()
-            except Exception:
+            except (Exception, asyncio.CancelledError):
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
                 logger.exception("a callback after the commit failed")
 
 

@@ -57,6 +57,8 @@ def watch_failures(engine: Engine) -> None:
 
     @event.listens_for(engine, "release_savepoint")
     def release(connection: Connection, *_: Any) -> None:
+        if connection.invalidated:
+            return
         state: _State = connection.info[_STATE]
         state.savepoints.pop()
         if state.failed_within is not None:
@@ -64,6 +66,8 @@ def watch_failures(engine: Engine) -> None:
 
     @event.listens_for(engine, "rollback_savepoint")
     def roll_back(connection: Connection, *_: Any) -> None:
+        if connection.invalidated:  # nothing can be committed any more
+            return
         state: _State = connection.info[_STATE]
         if state.failed_within is not None and state.failed_within >= len(state.savepoints):
             state.failed_within = None
@@ -85,11 +89,15 @@ class UnitSession(Session):
             super().close()
             raise
 
-    def begin_nested(self) -> SessionTransaction:
-        """Set the savepoint now: a session would wait for the first statement after it."""
-        nested = super().begin_nested()
-        self.connection()
-        return nested
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        """Send BEGIN or SAVEPOINT now: a session would wait for the first statement."""
+        transaction = super().begin(nested)
+        try:
+            self.connection()
+        except BaseException:
+            transaction.rollback()
+            raise
+        return transaction
 
     def fail_unit(self) -> None:
         """Note that a part has failed: only a rollback to a savepoint around it lets it commit."""
@@ -99,6 +107,12 @@ class UnitSession(Session):
     def after_commit(self, callback: AfterCommit) -> None:
         """Keep a callback; a rollback to a savepoint around this call drops it."""
         self._state.callbacks.append(callback)
+
+    def has_failed(self) -> bool:
+        """Return whether a part has failed since the innermost savepoint."""
+        failed_within = self._state.failed_within
+        failed = failed_within is not None and failed_within >= len(self._state.savepoints)
+        return failed or not self.is_active  # a failed flush has rolled back already
 
     def end_unit(self, *, commit: bool) -> list[AfterCommit] | None:
         """Commit and return the callbacks; return None after a rollback.

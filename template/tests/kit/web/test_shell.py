@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.application import create_app
 from app.kit.errors import NotAllowed, NotFound, ServiceError, Unavailable
@@ -43,6 +44,7 @@ class Body(BaseModel):
     id: UUID | None = None
     theme: Annotated[Dark | Light, Field(discriminator="kind")] | None = None
     even: Annotated[int, AfterValidator(must_be_even)] = 2
+    day: Annotated[date, BeforeValidator(date.fromisoformat)] | None = None
 
 
 @pytest.fixture
@@ -142,7 +144,8 @@ def test_validation_error_does_not_repeat_the_input(sync_client: TestClient) -> 
     assert "hunter2" not in response.text
     [error] = response.json()["errors"]
     assert error["location"] == ["body", "secret"]
-    for change in ({"hunter2": 1}, {"id": "hunter2"}, {"theme": {"kind": "hunter2"}}):
+    changes: list[dict[str, object]] = [{"hunter2": 1}, {"id": "hunter2"}, {"day": "hunter2"}]
+    for change in [*changes, {"theme": {"kind": "hunter2"}}]:
         response = sync_client.post("/echo", json={"secret": 1, **change})
         assert response.status_code == 422
         assert "hunter2" not in response.text

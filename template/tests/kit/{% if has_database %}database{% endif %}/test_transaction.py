@@ -1,6 +1,7 @@
 """One rule: only `Database.transaction()` commits, and it commits everything or nothing."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -39,6 +40,10 @@ async def write_orm(session: AsyncSession, name: str) -> None:
     await session.flush()
 
 
+_SLOW = text(
+    "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 3000000)"
+    " SELECT count(*) FROM numbers"
+)
 Write = Callable[[AsyncSession, str], Awaitable[None]]
 WRITES: list[Write] = [write_core, write_text, write_orm]
 with_each_write = pytest.mark.parametrize("write", WRITES)
@@ -190,6 +195,25 @@ class TestFailures:
         assert await committed(engines) == {"Ada"}
 
     @with_each_write
+    async def test_a_block_with_a_savepoint_does_not_vanish_silently(
+        self, db: Database, engines: Engines, write: Write
+    ) -> None:
+        async def never() -> None:
+            raise AssertionError
+
+        async with db.transaction() as session:
+            await write_orm(session, "Ada")
+            with pytest.raises(RolledBack):
+                async with db.transaction(savepoint=True):
+                    await write_core(session, "Grace")
+                    db.after_commit(never)
+                    with pytest.raises(IntegrityError):
+                        async with db.transaction():
+                            await write(session, "Ada")
+            await write_core(session, "Barbara")
+        assert await committed(engines) == {"Ada", "Barbara"}
+
+    @with_each_write
     async def test_a_block_with_a_savepoint_undoes_itself_alone(
         self, db: Database, engines: Engines, write: Write
     ) -> None:
@@ -298,6 +322,9 @@ class TestAfterCommit:
             called.append(name)
 
         async with db.transaction() as session:
+            nested = await session.run_sync(lambda sync: sync.begin(nested=True))
+            db.after_commit(partial(call, "undone at once"))
+            await session.run_sync(lambda _: nested.rollback())
             db.after_commit(partial(call, "before"))
             with pytest.raises(LookupError):
                 async with session.begin_nested(), db.transaction() as joined:
@@ -318,6 +345,22 @@ class TestAfterCommit:
             db.after_commit(write)
             await write_orm(session, "Ada")
         assert await committed(engines) == {"Ada", "Grace"}
+
+    async def test_a_cancelled_callback_stops_no_other(self, db: Database) -> None:
+        called: list[str] = []
+
+        async def wait_for_a_cancelled_task() -> None:
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+
+        async def call() -> None:
+            called.append("after commit")
+
+        async with db.transaction():
+            db.after_commit(wait_for_a_cancelled_task)
+            db.after_commit(call)
+        assert called == ["after commit"]
 
     async def test_there_is_none_outside_of_a_transaction(self, db: Database) -> None:
         async def never() -> None:
@@ -344,6 +387,23 @@ class TestCancellation:
         assert await committed(engines) == set()
         async with db.transaction() as session:
             await write_orm(session, "Grace")
+        assert await committed(engines) == {"Grace"}
+
+    @pytest.mark.parametrize("savepoint", [False, True])
+    async def test_a_cancelled_statement_keeps_its_exception_and_no_lock(
+        self, db: Database, engines: Engines, savepoint: bool
+    ) -> None:
+        gc.disable()  # a lock must not wait for it
+        try:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), db.transaction() as session:
+                    await write_orm(session, "Ada")
+                    async with db.transaction(savepoint=savepoint):
+                        await session.execute(_SLOW)
+            async with db.transaction() as session:
+                await write_orm(session, "Grace")
+        finally:
+            gc.enable()
         assert await committed(engines) == {"Grace"}
 
     async def test_callbacks_run_wherever_the_row_is_committed(

@@ -76,6 +76,13 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
             "PRAGMA foreign_keys = ON",
         )
 
+    @event.listens_for(writing.sync_engine, "invalidate")
+    def give_up(connection: DBAPIConnection, *_: object) -> None:
+        # SQLite keeps the lock of a closed connection while a cursor of it is left: of a statement
+        # that was cancelled, one is left until garbage is collected.
+        with suppress(Exception):
+            connection.rollback()
+
     @event.listens_for(writing.sync_engine, "begin")
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

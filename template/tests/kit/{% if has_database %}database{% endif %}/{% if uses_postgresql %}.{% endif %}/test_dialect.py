@@ -115,10 +115,10 @@ async def write_orm(session: AsyncSession) -> None:
 
 @pytest.mark.parametrize("write", [write_core, write_orm])
 @pytest.mark.parametrize("write_later", [write_core, write_orm])
-@pytest.mark.parametrize("in_savepoint", [True, False])
+@pytest.mark.parametrize("savepoint", ["none", "after the loss", "before the loss"])
 @pytest.mark.parametrize("is_caught", [True, False])
 async def test_lost_connection_fails_the_whole_transaction(
-    settings: Settings, write: Write, write_later: Write, in_savepoint: bool, is_caught: bool
+    settings: Settings, write: Write, write_later: Write, savepoint: str, is_caught: bool
 ) -> None:
     async with open_engines(settings) as engines, open_engines(settings) as killer:
         db = Database(engines)
@@ -126,9 +126,12 @@ async def test_lost_connection_fails_the_whole_transaction(
         with pytest.raises((RolledBack, *caught) if is_caught else DatabaseUnavailable):
             async with db.transaction() as session:
                 await write(session)
-                await kill_connections(killer)
+                if savepoint != "before the loss":
+                    await kill_connections(killer)
                 with suppress(*caught if is_caught else ()):
-                    async with session.begin_nested() if in_savepoint else nullcontext():
+                    async with nullcontext() if savepoint == "none" else session.begin_nested():
+                        if savepoint == "before the loss":
+                            await kill_connections(killer)
                         await write_later(session)
                 with suppress(*caught if is_caught else ()):
                     session.add(User(email="3@example.com", password_hash=""))
