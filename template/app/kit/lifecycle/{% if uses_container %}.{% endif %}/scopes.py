@@ -66,7 +66,7 @@ class RootScope(ioc.Container):
 class WorkScope(ioc.ChildScope):
     """One unit of work: each scoped object is made at most once in it and closed with it.
 
-    Like SQLAlchemy's sessions, it belongs to one task.
+    It belongs to one task.
     """
 
     def __init__(self, container: RootScope, connection: HTTPConnection | None = None) -> None:

@@ -55,7 +55,7 @@ class RootScope:
 class WorkScope:
     """One unit of work: each object is made at most once in it and closed with it.
 
-    Like SQLAlchemy's sessions, it belongs to one task.
+    It belongs to one task.
     """
 
     def __init__(self, root_scope: RootScope, stack: AsyncExitStack) -> None:
