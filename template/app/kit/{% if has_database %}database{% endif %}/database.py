@@ -89,7 +89,7 @@ class Database:
         return (await self.execute(statement, parameters)).scalar_one_or_none()
 
     def after_commit(self, callback: AfterCommit) -> None:
-        """Call `callback` after the commit; after a rollback, to a savepoint too, it is dropped.
+        """Call `callback` after the commit. A rollback, also one to a savepoint, drops it.
 
         A callback that fails is logged and stops nothing else: the data is committed already.
         Raise RuntimeError outside of a transaction.
@@ -106,8 +106,8 @@ class Database:
         The outermost block commits at its end. Any exception rolls back everything. Raise
         RolledBack if a part failed and its exception was caught.
 
-        With `savepoint`, an exception that leaves a block which has joined undoes that block alone,
-        so the caller may catch it. `session.begin_nested()` does the same for a part of a block.
+        With `savepoint`, an exception that leaves a joined block undoes that block alone, so the
+        caller may catch it.
         """
         self._check_task()
         if self._session is not None and savepoint:

@@ -78,8 +78,8 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
 
     @event.listens_for(writing.sync_engine, "invalidate")
     def give_up(connection: DBAPIConnection, *_: object) -> None:
-        # SQLite keeps the lock of a closed connection while a cursor of it is left: of a statement
-        # that was cancelled, one is left until garbage is collected.
+        # SQLite keeps the lock of a closed connection while one of its cursors is open. The cursor
+        # of a cancelled statement stays open until garbage is collected.
         with suppress(Exception):
             connection.rollback()
 
