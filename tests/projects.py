@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -136,22 +137,41 @@ def run(
     settings: Mapping[str, str] | None = None,
     timeout: float = 300,
 ) -> str:
-    """Run a command in a rendered project; return its output. Fail with all of it."""
-    done = subprocess.run(
+    """Run a command in a rendered project; return its output. Fail with all of it.
+
+    After `timeout` seconds it is aborted: pytest then prints where each of its threads is.
+    """
+    process = subprocess.Popen(
         command,
         cwd=folder,
         env=environment(**(settings or {})),
-        timeout=timeout,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        start_new_session=True,  # its children end with it
     )
-    assert done.returncode == 0, (
-        f"{' '.join(command)} in {folder} exited {done.returncode}:\n{done.stdout}"
-    )
-    return done.stdout
+    said = f"{' '.join(command)} in {folder}"
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        output = _abort(process)
+        raise AssertionError(f"{said} took more than {timeout} s:\n{output}") from None
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode == 0, f"{said} exited {process.returncode}:\n{output}"
+    return output
+
+
+def _abort(process: subprocess.Popen[str]) -> str:
+    """End a command and its children; return what it has printed."""
+    os.killpg(process.pid, signal.SIGABRT)
+    try:
+        return process.communicate(timeout=10)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()[0]
 
 
 def load(source: Path) -> ModuleType:
