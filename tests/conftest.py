@@ -21,6 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from tests import interpreters, postgresql
+from tests.bytecode import Bytecode
 from tests.interpreters import Interpreter, code_name
 from tests.projects import remembering, render, run, snapshot, using
 from tests.valkey import Valkey, load, running
@@ -305,7 +306,9 @@ def installed(
     """
     locks = run_folder / "locks"
     locks.mkdir(exist_ok=True)
+    bytecode = Bytecode(run_folder / "bytecode")
     cache: dict[str, Path] = {}
+    used: list[Path] = []
 
     def get(**answers: Any) -> Path:
         name = name_of(answers)
@@ -318,6 +321,10 @@ def installed(
                 shutil.copy(locked, project / "uv.lock")
             on = {"UV_PYTHON": python_of(answers).executable}
             run(project, "uv", "sync", "--quiet", settings=on)
+            if used:
+                bytecode.keep(used[-1])
+            bytecode.lend(project)
+            used.append(project)
             shutil.copy(project / "uv.lock", f"{locked}-{os.getpid()}")
             os.replace(f"{locked}-{os.getpid()}", locked)
         return cache[name]
