@@ -46,24 +46,34 @@ def project(template: Path, tmp_path: Path, variant: Answers) -> Iterator[Path]:
     "variant", [as_parameter(each) for each in covering_set(all_variants(), 2)], indirect=True
 )
 def test_the_development_server_starts_from_nothing(
-    project: Path, variant: Answers, settings_of: ServiceSettings
+    project: Path,
 ) -> None:
     with start(project, "uv", "run", "dev.py") as service:
         port = service.url.rpartition(":")[2]
         assert f"Docs: http://127.0.0.1:{port}/docs" in service.log.read_text()
         assert httpx2.get(f"{service.url}/docs", timeout=30).status_code == 200
-        written = (project / ".env").read_bytes()
         assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
         assert service.stop() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
+
+@pytest.mark.parametrize(
+    "variant", [as_parameter(each) for each in covering_set(all_variants(), 1)], indirect=True
+)
+def test_the_development_server_keeps_what_it_wrote_for_others(
+    project: Path, variant: Answers, settings_of: ServiceSettings
+) -> None:
+    """`fastapi dev` starts no servers, so it has to be told where they are."""
+    with start(project, "uv", "run", "dev.py") as service:
+        written = (project / ".env").read_bytes()
+        service.stop()
     with start(project, "uv", "run", "dev.py") as service:
         assert (project / ".env").read_bytes() == written
         service.stop()
-
-    # It starts no servers, so it has to be told where they are.
     settings = settings_of(variant)
     if variant["database"] == "sqlite":
         del settings["DATABASE_URL"], settings["SECRET_KEY"]
+    if variant["database"] != "none":
+        run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
     with start(project, "uv", "run", "fastapi", "dev", settings=settings) as service:
         assert httpx2.get(f"{service.url}/readyz", timeout=30).status_code == 200
         service.stop()
