@@ -24,6 +24,7 @@ def test_suite(installed: Rendered, suite_variant: Answers, tmp_path: Path) -> N
         *("uv", "run", "pytest", "-p", "no:cacheprovider"),
         *_options(suite_variant),
         settings={"COVERAGE_FILE": str(tmp_path / "coverage")},
+        timeout=900,  # the largest one beside three others on two cores: four minutes
     )
     assert re.search(r"\d+ passed", output)
     assert not re.search(r"\d+ (skipped|xfailed|xpassed)", output)
