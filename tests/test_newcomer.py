@@ -45,9 +45,7 @@ def project(template: Path, tmp_path: Path, variant: Answers) -> Iterator[Path]:
 @pytest.mark.parametrize(
     "variant", [as_parameter(each) for each in covering_set(all_variants(), 2)], indirect=True
 )
-def test_the_development_server_starts_from_nothing(
-    project: Path,
-) -> None:
+def test_the_development_server_starts_from_nothing(project: Path) -> None:
     with start(project, "uv", "run", "dev.py") as service:
         port = service.url.rpartition(":")[2]
         assert f"Docs: http://127.0.0.1:{port}/docs" in service.log.read_text()

@@ -36,7 +36,6 @@ class Mailer(ABC):
     def __init__(self, service_name: str, sender: str) -> None:
         self.service_name = service_name
         self.sender = sender
-        self.domain = parseaddr(sender)[1].rpartition("@")[2]
         self._pending: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
@@ -55,7 +54,8 @@ class Mailer(ABC):
         message["To"] = to
         message["Subject"] = subject
         message["Date"] = datetime.now(UTC)
-        message["Message-ID"] = f"<{message_id or uuid4()}@{self.domain}>"
+        domain = parseaddr(self.sender)[1].rpartition("@")[2]
+        message["Message-ID"] = f"<{message_id or uuid4()}@{domain}>"
         message.set_content(body)
         await self.deliver(message)
 
@@ -112,8 +112,6 @@ class SmtpMailer(Mailer):
                 message,
                 hostname=url.hostname,
                 port=url.port,
-                # Otherwise the client asks the DNS for this machine's name, for each mail.
-                local_hostname=self.domain,
                 username=unquote(url.username) if url.username else None,
                 password=unquote(url.password) if url.password else None,
                 use_tls=encrypted,
