@@ -12,6 +12,7 @@ from app.kit.logs import request_id_var
 logger = logging.getLogger("app.requests")
 
 _START_MESSAGES = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
+_MAX_PATH_LENGTH = 300  # in the log
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -62,7 +63,7 @@ class RequestContext:
                 "request",
                 extra={
                     "method": scope.get("method", "WEBSOCKET"),
-                    "path": scope["path"],
+                    "path": scope["path"][:_MAX_PATH_LENGTH],
                     "status": status,
                     "duration_ms": round(((ended or perf_counter()) - started) * 1000, 1),
                     "client": client[0] if client else None,

@@ -13,12 +13,15 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.kit.errors import ServiceError
+from app.kit.errors import InvalidText, ServiceError
 from app.kit.logs import request_id_var
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+INVALID_REQUEST = "/problems/invalid-request"
+MAX_ERRORS = 20
+_MAX_NAME_LENGTH = 100  # of a name that the client sent
 _REGISTERED = {int(status) for status in HTTPStatus}
 
 
@@ -30,11 +33,13 @@ def problem(
     status: int,
     detail: str | None = None,
     headers: Mapping[str, str] | None = None,
+    *,
+    type_: str = "about:blank",
     **members: Any,
 ) -> Response:
     """Return a problem response; `members` are extension members (RFC 9457, 3.2)."""
     body = {
-        "type": "about:blank",
+        "type": type_,
         "title": _phrase(status),
         "status": status,
         "detail": detail,
@@ -63,25 +68,44 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         return Response(status_code=error.status_code, headers=error.headers)
     headers = dict(error.headers or {})
     if error.status_code == 405:  # RFC 9110, 15.5.6
-        own = {method.strip() for method in headers.get("Allow", "").split(",")} - {""}
-        headers["Allow"] = ", ".join(sorted(own | _methods(request)))
+        allowed = {method.strip() for method in headers.get("Allow", "").split(",")} - {""}
+        allowed |= _methods(request)
+        allowed |= {"HEAD"} if "GET" in allowed else set()
+        headers["Allow"] = ", ".join(sorted(allowed))
     is_default = error.detail == _phrase(error.status_code)
     return problem(error.status_code, None if is_default else error.detail, headers)
 
 
 async def _validation_error(_: Request, error: Exception) -> Response:
-    """Return where the request is invalid and why, without the submitted values."""
+    """Return where the request is invalid and why, without the submitted values.
+
+    At most `MAX_ERRORS` places are named: a body may be invalid in thousands.
+    """
     assert isinstance(error, RequestValidationError)
     errors = [
         {
             # The last part of the location is a name that the client sent.
-            "location": [str(part) for part in item["loc"]][: -1 if _is_extra(item) else None],
+            "location": [_name(part) for part in item["loc"]][: -1 if _is_extra(item) else None],
             "detail": _detail(item),
             "type": item["type"],
         }
-        for item in error.errors()
+        for item in error.errors()[:MAX_ERRORS]
     ]
-    return problem(422, "The request is invalid.", errors=errors)
+    return problem(422, "The request is invalid.", type_=INVALID_REQUEST, errors=errors)
+
+
+def _name(part: object) -> str:
+    return str(part)[:_MAX_NAME_LENGTH]
+
+
+async def _invalid_text(_: Request, error: Exception) -> Response:
+    """Return 422 for half of a surrogate pair, which JSON can carry and a response cannot.
+
+    Codecs and Pydantic raise different errors for it.
+    """
+    if "surrogates not allowed" not in str(error):
+        raise error
+    return problem(422, InvalidText.detail, type_=InvalidText.problem_type())
 
 
 def _is_extra(item: dict[str, Any]) -> bool:
@@ -107,7 +131,8 @@ def _detail(item: dict[str, Any]) -> str:
 
 async def _service_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return problem(error.status, str(error) or None, error.headers)
+    detail = str(error) or None
+    return problem(error.status, detail, error.headers, type_=error.problem_type())
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -115,6 +140,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(ValueError, _invalid_text)
 
 
 class UnexpectedErrors:

@@ -173,6 +173,8 @@ def test_errors_of_services(sync_client: TestClient, kind: str, status: int) -> 
     response = sync_client.get(f"/fails/{kind}")
     assert response.status_code == status
     assert response.json()["detail"] == "said to the caller"
+    own = kind in ("not-found", "not-allowed", "unavailable")
+    assert response.json()["type"] == (f"/problems/{kind}" if own else "about:blank")
     assert ("Retry-After" in response.headers) == (status == 503)
 
 
@@ -181,7 +183,7 @@ def test_405_names_every_method_of_the_path(app: FastAPI) -> None:
         app.add_api_route("/things/{name}", lambda name: name, methods=[method], name=method)
     with TestClient(app) as client:
         response = client.delete("/things/one")
-        assert (response.status_code, response.headers["Allow"]) == (405, "GET, PUT")
+        assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, PUT")
 
 
 def test_a_body_is_bounded_with_and_without_its_length(sync_client: TestClient) -> None:
