@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +16,7 @@ import aiosmtplib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.kit.settings import KitSettings
+from app.kit.settings.mail import encode_domain, parse_sender
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +50,11 @@ class Mailer(ABC):
         text = _templates.get_template(f"{template}.txt")
         subject, _, body = text.render(service=self.service_name, **values).partition("\n\n")
         message = EmailMessage()
-        message["From"] = self.sender
-        message["To"] = to
+        message["From"] = parse_sender(self.sender)
+        message["To"] = encode_domain(to)
         message["Subject"] = subject
         message["Date"] = datetime.now(UTC)
-        domain = parseaddr(self.sender)[1].rpartition("@")[2]
-        message["Message-ID"] = f"<{message_id or uuid4()}@{domain}>"
+        message["Message-ID"] = f"<{message_id or uuid4()}@{parse_sender(self.sender).domain}>"
         message.set_content(body)
         await self.deliver(message)
 
@@ -117,6 +116,8 @@ class SmtpMailer(Mailer):
                 use_tls=encrypted,
                 # True requires STARTTLS, None uses it if it is offered.
                 start_tls=True if url.username and not encrypted else None,
+                # The default asks the DNS for this machine's name, on the event loop.
+                local_hostname=parse_sender(self.sender).domain,
             )
 
 

@@ -80,8 +80,8 @@ def smtp_url(received: Received) -> Iterator[str]:
     controller.stop()
 
 
-def with_smtp(settings: Settings, url: str) -> Settings:
-    values = {**settings.model_dump(), "smtp_url": url, "mail_from": "us@example.com"}
+def with_smtp(settings: Settings, url: str, sender: str = "us@example.com") -> Settings:
+    values = {**settings.model_dump(), "smtp_url": url, "mail_from": sender}
     return GivenSettings(**values)
 
 
@@ -97,6 +97,38 @@ async def test_mail_reaches_the_smtp_server(
     assert b"Message-ID: <1@example.com>" in envelope.content
     assert b"Date: " in envelope.content  # RFC 5322, 3.6
     assert b"your account is ready" in envelope.content
+
+
+@pytest.mark.parametrize(
+    ("sender", "header", "domain"),
+    [
+        ("Example, Inc. <us@example.com>", '"Example, Inc." <us@example.com>', "example.com"),
+        ('"Example, Inc." <us@example.com>', '"Example, Inc." <us@example.com>', "example.com"),
+        ("us@b\u00fccher.example", "us@xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ],
+)
+async def test_sender_has_a_name_or_an_international_domain(
+    settings: Settings, smtp_url: str, received: Received, sender: str, header: str, domain: str
+) -> None:
+    async with open_mailer(with_smtp(settings, smtp_url, sender)) as mailer:
+        await mailer.send("ada@b\u00fccher.example", "welcome", message_id="1")
+    [envelope] = received.envelopes
+    assert envelope.mail_from == f"us@{domain}"
+    assert envelope.rcpt_tos == ["ada@xn--bcher-kva.example"]
+    assert f"From: {header}".encode() in envelope.content
+    assert f"Message-ID: <1@{domain}>".encode() in envelope.content
+
+
+async def test_sending_does_not_look_up_this_machine(
+    settings: Settings, smtp_url: str, received: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(name: str = "") -> str:
+        raise AssertionError("a blocking request to the DNS")
+
+    monkeypatch.setattr(socket, "getfqdn", look_up)
+    async with open_mailer(with_smtp(settings, smtp_url)) as mailer:
+        await mailer.send("ada@example.com", "welcome")
+    assert len(received.envelopes) == 1
 
 
 async def test_password_is_never_sent_in_clear(smtp_url: str, received: Received) -> None:

@@ -1,22 +1,16 @@
 """Settings of PostgreSQL."""
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
-
-def add_driver(url: str) -> str:
-    """Return a PostgreSQL URL with the driver of this service. Raise ValueError for other URLs."""
-    if not re.match(r"postgres(ql)?(\+asyncpg)?://", url):
-        raise ValueError("write postgresql://user:password@host:5432/database")
-    return re.sub(r"^postgres(ql)?(\+asyncpg)?://", "postgresql+asyncpg://", url)
+from app.kit.settings.database_url import check_database_url
 
 
 class DatabaseSettings(BaseSettings):
-    database_url: Annotated[str, AfterValidator(add_driver)]
-    """`postgresql://user:password@host:5432/database`."""
+    database_url: Annotated[str, AfterValidator(check_database_url)] = Field(repr=False)
+    """`postgresql://user:password@host:5432/database`, with the parameters of libpq."""
     database_pool_size: int = Field(default=10, ge=1)
     """Connections for reads, and as many for transactions, in each worker.
 
