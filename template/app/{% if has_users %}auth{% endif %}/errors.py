@@ -10,13 +10,3 @@ class NotAuthenticated(ServiceError):
 
     status = 401
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}  # RFC 9110, 11.6.1
-
-
-class TooManyAttempts(ServiceError):
-    """The caller must wait for `retry_after` seconds."""
-
-    status = 429
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("Too many attempts; try again later.")
-        self.headers = {"Retry-After": str(retry_after)}

@@ -1,8 +1,16 @@
-"""Responses (RFC 6749, 5.1)."""
+"""The form and the response of signing in (RFC 6749, 4.3 and 5.1)."""
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretStr
+
+
+class SignIn(BaseModel):
+    """`username` is the e-mail address. Other fields of OAuth2 are ignored."""
+
+    grant_type: Literal["password"] = "password"
+    username: str = Field(max_length=254)
+    password: SecretStr = Field(max_length=256)
 
 
 class Token(BaseModel):

@@ -13,15 +13,15 @@ from app.users.service import UserService
 
 
 async def create_admin(scope: WorkScope, email: str) -> str:
-    """Make a user an admin; add the user if necessary.
+    """Make a user an admin with a new password; add the user if necessary.
 
     Raise ServiceError for an invalid e-mail address or password.
     """
     email = _validate(Email, email)
-    service = await scope.resolve(UserService)
-    if await service.make_admin(email):
-        return f"{email} is an admin now."
     password = _validate(NewPassword, _ask_password()).get_secret_value()
+    service = await scope.resolve(UserService)
+    if await service.make_admin(email, password):
+        return f"{email} is an admin now, with this password."
     if not await service.register(email, password, is_admin=True):
         raise ServiceError(f"{email} has just been registered; try again.")
     return f"{email} was added as an admin."
@@ -30,7 +30,7 @@ async def create_admin(scope: WorkScope, email: str) -> str:
 def _ask_password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
-    password = getpass.getpass("Password of the new user: ")
+    password = getpass.getpass("New password of the admin: ")
     if getpass.getpass("Repeat the password: ") != password:
         raise ServiceError("The passwords differ.")
     return password

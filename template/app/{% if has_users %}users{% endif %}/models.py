@@ -17,4 +17,6 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(255))
     full_name: Mapped[str | None] = mapped_column(String(200))
     is_admin: Mapped[bool] = mapped_column(default=False)
+    token_version: Mapped[int] = mapped_column(default=0)
+    """Access tokens carry it; a change ends them."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

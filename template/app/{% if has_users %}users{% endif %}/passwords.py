@@ -4,17 +4,32 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.kit.errors import Unavailable
+from app.kit.errors import ServiceError, Unavailable
 
 T = TypeVar("T")
 
 MAX_CONCURRENT = 2
 MAX_WAITING = 50
+_MIN_SCORE = 3  # of zxcvbn, from 0 to 4: more than 10^8 guesses
+_MAX_SCORED = 24  # characters: a fifth of a second at most, and more for each further one
+_NO_MEMORY = "Memory allocation error"
+
+
+class WeakPassword(ServiceError):
+    """The password is common, or made of common words and patterns (OWASP ASVS 5.0, 6.2.4)."""
+
+    status = 422
+
+
+class Verification(NamedTuple):
+    matches: bool
+    new_hash: str | None = None
+    """The hash to store instead: it was made by other parameters than today's."""
 
 
 class PasswordHasher:
@@ -34,15 +49,23 @@ class PasswordHasher:
         """Return the hash of a password. Raise Unavailable if too many callers wait."""
         return await self._run(lambda: self._hash.hash(password))
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
+    async def hash_new(self, password: str) -> str:
+        """Return the hash of a password that a user chooses. Raise WeakPassword, Unavailable."""
+        if await self._run(lambda: _score(password)) < _MIN_SCORE:
+            raise WeakPassword("This password is easy to guess: choose another one.")
+        return await self.hash(password)
+
+    async def verify(self, password: str, password_hash: str | None) -> Verification:
         """Return whether a password matches a hash. Without a hash, do the same work.
 
         Raise Unavailable if too many callers wait.
         """
-        matches = await self._run(
-            lambda: self._hash.verify(password, password_hash or self._dummy_hash.result())
+        found = await self._run(
+            lambda: self._hash.verify_and_update(
+                password, password_hash or self._dummy_hash.result()
+            )
         )
-        return matches and password_hash is not None
+        return Verification(False) if password_hash is None else Verification(*found)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if not self._slots.acquire(blocking=False):
@@ -50,4 +73,17 @@ class PasswordHasher:
         future = self._threads.submit(work)
         # Not on cancellation of the caller: the thread continues.
         future.add_done_callback(lambda _: self._slots.release())
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except Exception as error:
+            if _NO_MEMORY in str(error):  # the exception of Argon2 has no class of its own
+                raise Unavailable("No memory to check a password; try again shortly.") from error
+            raise
+
+
+def _score(password: str) -> int:
+    """Return how hard a password is to guess, judged by its beginning."""
+    from zxcvbn import zxcvbn  # its lists of words take a while to load
+
+    score: int = zxcvbn(password[:_MAX_SCORED])["score"]
+    return score

@@ -57,6 +57,14 @@ class UserRepository:
             updated = await session.scalars(_UPDATE.values(**changes), {"user_id": user_id})
             return updated.one_or_none()
 
+    async def replace_hash(self, user: User, password_hash: str) -> None:
+        """Replace the hash of the same password, unless the password has changed meanwhile."""
+        statement = _UPDATE.where(User.password_hash == user.password_hash)
+        async with self.db.transaction() as session:
+            await session.execute(
+                statement.values(password_hash=password_hash), {"user_id": user.id}
+            )
+
     async def delete(self, user_id: UUID) -> None:
         async with self.db.transaction() as session:
             await session.execute(_DELETE, {"id": user_id})

@@ -41,7 +41,7 @@ async def admin(client: AsyncClient, settings: Settings, overrides: list[Overrid
     person = await register(client, "admin@example.com")
     async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
         service = await scope.resolve(UserService)
-        assert await service.make_admin(person.email)
+        assert await service.make_admin(person.email, person.password)
     return person
 
 

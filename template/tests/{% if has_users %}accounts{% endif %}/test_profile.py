@@ -46,10 +46,35 @@ async def test_password_change_needs_the_current_password(
         "The current password is wrong.",
     )
     change["current_password"] = PASSWORD
-    assert (await authenticated_client.post("/profile/password", json=change)).status_code == 204
+    assert (await authenticated_client.post("/profile/password", json=change)).status_code == 200
     assert await Person(ada.email, "another long password").sign_in(authenticated_client)
     form = {"username": ada.email, "password": PASSWORD}
     assert (await authenticated_client.post("/token", data=form)).status_code == 401
+
+
+async def test_password_change_ends_other_tokens(
+    authenticated_client: AsyncClient, ada: Person
+) -> None:
+    other = await ada.headers(authenticated_client)
+    change = {"current_password": PASSWORD, "new_password": "another long password"}
+    token = (await authenticated_client.post("/profile/password", json=change)).json()
+    assert token.keys() == {"access_token", "token_type", "expires_in"}
+    own = {"Authorization": f"Bearer {token['access_token']}"}
+    assert (await authenticated_client.get("/profile", headers=own)).status_code == 200
+    for headers in (other, None):
+        assert (await authenticated_client.get("/profile", headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize("name", [r"a\u0000b", r"\ud800", r"a\udfffb"])
+async def test_text_that_cannot_be_stored_is_refused(
+    authenticated_client: AsyncClient, name: str
+) -> None:
+    response = await authenticated_client.patch(
+        "/profile",
+        content=f'{{"full_name": "{name}"}}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert response.status_code == 422
 
 
 async def test_guesses_at_the_current_password_are_limited(

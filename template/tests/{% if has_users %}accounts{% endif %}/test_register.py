@@ -48,6 +48,18 @@ async def test_invalid_registration_is_refused(
     assert str(form.get("password")) not in response.text
 
 
+@pytest.mark.parametrize(
+    "password", ["password12345", "qwertyuiop123", "iloveyouiloveyou", "letmein12345", "a" * 40]
+)
+async def test_common_password_is_refused(authenticated_client: AsyncClient, password: str) -> None:
+    form = {"email": "new@example.com", "password": password}
+    change = {"current_password": PASSWORD, "new_password": password}
+    for path, body in (("/register", form), ("/profile/password", change)):
+        response = await authenticated_client.post(path, json=body)
+        assert response.status_code == 422
+        assert response.json()["type"] == "/problems/weak-password"
+
+
 async def test_half_a_surrogate_pair_is_no_password(authenticated_client: AsyncClient) -> None:
     half = r'"\ud800aaaaaaaaaaaaaaaa"'
     headers = {"Content-Type": "application/json"}

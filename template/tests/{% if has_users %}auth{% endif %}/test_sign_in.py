@@ -8,13 +8,15 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.application import create_app
-from app.auth.errors import TooManyAttempts
-from app.auth.limiter import SignInLimiter
+from app.application import create_app, open_root_scope
+from app.auth.limits import SignInLimits
+from app.auth.tokens import AccessTokens, DeviceTokens
 from app.kit.lifecycle import Override, override
 from app.kit.mail import Mailer
+from app.kit.rate_limits import TooManyRequests, open_rate_limiter
 from app.settings import Settings
 from app.users.passwords import PasswordHasher
+from app.users.repository import UserRepository
 from tests.kit.helpers import open_client
 from tests.kit.mail.outbox import Outbox
 from tests.users.people import PASSWORD, Person, register
@@ -109,56 +111,160 @@ async def test_attempts_are_limited_per_client_ip(strict_app: FastAPI) -> None:
         assert [response.status_code for response in statuses] == [401] * 12 + [429]
 
 
-async def test_concurrent_sign_ins_do_not_affect_each_other(strict: Settings) -> None:
-    limiter = SignInLimiter(strict)
-
-    async def sign_in(number: int) -> None:
-        account = f"{number}@example.com"
-        for _ in range(3):
-            await limiter.check(account, f"10.0.0.{number}")
-            await asyncio.sleep(0)
-            await limiter.reset(account)
-
-    await asyncio.gather(*(sign_in(number) for number in range(20)))
-    await sign_in(20)
+async def test_attempts_of_several_kinds_are_counted_apart(strict_app: FastAPI) -> None:
+    """Strangers who register with an address do not keep its owner from signing in."""
+    async with open_client(strict_app) as client:
+        ada = await register(client, "ada@example.com")
+        form = {"email": ada.email, "password": PASSWORD}
+        statuses = [(await client.post("/register", json=form)).status_code for _ in range(4)]
+        assert statuses == [201] * 3 + [429]
+        assert await ada.sign_in(client)
 
 
-async def test_retry_after_is_the_time_until_the_next_attempt(
-    strict: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_known_device_is_not_locked_out_by_strangers(strict_app: FastAPI) -> None:
+    async with open_client(strict_app) as client:
+        ada = await register(client, "ada@example.com")
+        wrong = {"username": ada.email, "password": "wrong"}
+        right = {"username": ada.email, "password": PASSWORD}
+        device = (await client.post("/token", data=right)).cookies["device"]
+        known = {"Cookie": f"device={device}"}
+        client.cookies.clear()
+        refused = [(await client.post("/token", data=wrong)).status_code for _ in range(5)]
+        assert refused == [401] * 4 + [429]
+        assert (await client.post("/token", data=right)).status_code == 429
+        assert (await client.post("/token", data=right, headers=known)).status_code == 200
+        for _ in range(4):  # guesses on the device are limited, too
+            response = await client.post("/token", data=wrong, headers=known)
+            assert response.status_code == 401
+        assert (await client.post("/token", data=right, headers=known)).status_code == 429
+
+
+async def test_new_password_ends_known_devices(strict_app: FastAPI) -> None:
+    """Whoever had the password once may not guess for longer than others."""
+    async with open_client(strict_app) as client:
+        ada = await register(client, "ada@example.com")
+        right = {"username": ada.email, "password": PASSWORD}
+        response = await client.post("/token", data=right)
+        known = {"Cookie": f"device={response.cookies['device']}"}
+        client.cookies.clear()
+        headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
+        change = {"current_password": PASSWORD, "new_password": "another long password"}
+        await client.post("/profile/password", json=change, headers=headers)
+        statuses = [
+            (await client.post("/token", data=right, headers=known)).status_code for _ in range(5)
+        ]
+        assert statuses == [401] * 4 + [429]
+
+
+async def test_device_of_another_user_is_no_known_device(strict_app: FastAPI) -> None:
+    async with open_client(strict_app) as client:
+        ada = await register(client, "ada@example.com")
+        bob = await register(client, "bob@example.com")
+        form = {"username": bob.email, "password": PASSWORD}
+        device = (await client.post("/token", data=form)).cookies["device"]
+        client.cookies.clear()
+        wrong = {"username": ada.email, "password": "wrong"}
+        headers = {"Cookie": f"device={device}"}
+        statuses = [
+            (await client.post("/token", data=wrong, headers=headers)).status_code for _ in range(5)
+        ]
+        assert statuses == [401] * 4 + [429]
+
+
+async def test_device_cookie_is_signed(
+    settings: Settings, client: AsyncClient, ada: Person
 ) -> None:
-    """With four a day: four at once, then one after each announced wait, and none sooner."""
-    now = 86400.0 * 20000 + 3600
-    monkeypatch.setattr("app.auth.limiter.time.time", lambda: now)
-    limiter = SignInLimiter(strict)
-    for number in range(4):
-        await limiter.check("ada@example.com", f"10.0.0.{number}")
-    for number in range(4):
-        with pytest.raises(TooManyAttempts) as refused:
-            await limiter.check("ada@example.com", f"10.0.1.{number}")
-        wait = int(refused.value.headers["Retry-After"])
-        now += wait - 2
-        with pytest.raises(TooManyAttempts):
-            await limiter.check("ada@example.com", f"10.0.2.{number}")
-        now += 3
-        await limiter.check("ada@example.com", f"10.0.3.{number}")
-    now += 2 * 86400
-    for number in range(4):
-        await limiter.check("ada@example.com", f"10.0.4.{number}")
+    form = {"username": ada.email, "password": PASSWORD}
+    response = await client.post("/token", data=form)
+    [cookie] = response.headers.get_list("set-cookie")
+    for attribute in ("HttpOnly", "Path=/token", "SameSite=strict", "Secure"):
+        assert attribute in cookie
+    devices = DeviceTokens(settings)
+    user_id = AccessTokens(settings).verify(response.json()["access_token"]).user_id
+    token = response.cookies["device"]
+    device = devices.verify(token)
+    assert device is not None
+    assert device.user_id == user_id
+    assert devices.verify(response.json()["access_token"]) is None
+    assert devices.verify("nonsense") is None
 
 
-async def test_ipv6_network_counts_as_one_client(strict: Settings) -> None:
-    limiter = SignInLimiter(strict)
-    for number in range(12):
-        await limiter.check(f"{number}@example.com", f"2001:db8::{number}")
-    with pytest.raises(TooManyAttempts):
-        await limiter.check("12@example.com", "2001:db8::ffff")
-    await limiter.check("12@example.com", "2001:db8:0:1::1")
+@pytest.mark.parametrize("username", ["a\0b@example.com", "x" * 250, " ", "ada"])
+async def test_strange_user_name_is_unknown(client: AsyncClient, username: str) -> None:
+    form = {"username": username, "password": "a\0b"}
+    assert (await client.post("/token", data=form)).status_code == 401
 
 
-async def test_mapped_ipv4_address_counts_as_that_address(strict: Settings) -> None:
-    limiter = SignInLimiter(strict)
-    for number in range(12):
-        await limiter.check(f"{number}@example.com", "::ffff:203.0.113.7")
-    with pytest.raises(TooManyAttempts):
-        await limiter.check("12@example.com", "203.0.113.7")
-    await limiter.check("12@example.com", "::ffff:203.0.113.8")
+async def test_form_is_url_encoded_and_bounded(client: AsyncClient) -> None:
+    """Normalizing text takes quadratic time: 40 kB of combining marks a second."""
+    form = {"username": "a" + "\u0300\u0316" * 4000, "password": "any"}
+    started = process_time()
+    assert (await client.post("/token", data=form)).status_code == 422
+    assert process_time() - started < 0.3
+    files = dict.fromkeys(("username", "password"), (None, "x"))
+    assert (await client.post("/token", files=files)).status_code == 415
+    assert (await client.post("/token", json={"username": "x", "password": "x"})).status_code in (
+        415,
+        422,
+    )
+
+
+async def test_hash_of_other_parameters_is_replaced_at_sign_in(
+    settings: Settings, overrides: list[Override], client: AsyncClient, ada: Person
+) -> None:
+    stronger = PasswordHasher(Argon2Hasher(time_cost=2, memory_cost=16, parallelism=1))
+    app = create_app(settings, [*overrides, override(PasswordHasher, stronger)])
+    async with (
+        open_client(app) as other,
+        open_root_scope(settings, overrides) as root_scope,
+        root_scope.new_scope() as scope,
+    ):
+        repository = await scope.resolve(UserRepository)
+        await ada.sign_in(other)
+        user = await repository.get_by_email(ada.email)
+        assert user is not None
+        assert "m=16,t=2" in user.password_hash
+        assert await ada.sign_in(other)
+
+
+async def test_signing_out_ends_every_token(client: AsyncClient, ada: Person) -> None:
+    one, other = await ada.headers(client), await ada.headers(client)
+    assert (await client.post("/sign-out", headers=one)).status_code == 204
+    for headers in (one, other):
+        assert (await client.get("/profile", headers=headers)).status_code == 401
+    headers = await ada.headers(client)
+    assert (await client.get("/profile", headers=headers)).status_code == 200
+
+
+async def test_concurrent_sign_ins_do_not_affect_each_other(strict: Settings) -> None:
+    async with open_rate_limiter(strict) as limiter:
+        limits = SignInLimits(strict, limiter)
+
+        async def sign_in(number: int) -> None:
+            account = f"{number}@example.com"
+            for _ in range(3):
+                await limits.check_sign_in(account, f"10.0.0.{number}")
+                await asyncio.sleep(0)
+                await limits.reset_sign_in(account)
+
+        await asyncio.gather(*(sign_in(number) for number in range(20)))
+        await sign_in(20)
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        ("2001:db8::{}", "2001:db8::ffff", "2001:db8:0:1::1"),
+        ("::ffff:203.0.113.7", "203.0.113.7", "::ffff:203.0.113.8"),
+    ],
+)
+async def test_client_is_an_ipv4_address_or_a_network_of_ipv6(
+    strict: Settings, one: str, same: str, other: str
+) -> None:
+    async with open_rate_limiter(strict) as limiter:
+        limits = SignInLimits(strict, limiter)
+        for number in range(12):
+            await limits.check_sign_in(f"{number}@example.com", one.format(number))
+        with pytest.raises(TooManyRequests):
+            await limits.check_sign_in("12@example.com", same)
+        await limits.check_sign_in("12@example.com", other)

@@ -13,24 +13,27 @@ from app.auth.tokens import AccessTokens
 from app.settings import Settings
 
 KEY = "a key of thirty-two bytes or more, for tests"
+SERVICE = "this-service"
 USER = uuid4()
 
 
 @pytest.fixture
 def tokens(settings: Settings) -> AccessTokens:
-    return AccessTokens(settings.model_copy(update={"secret_key": SecretStr(KEY)}))
+    own = {"secret_key": SecretStr(KEY), "service_slug": SERVICE}
+    return AccessTokens(settings.model_copy(update=own))
 
 
 def claims(**changes: Any) -> dict[str, Any]:
     now = datetime.now(UTC)
     valid = {
-        "aud": "app",
+        "aud": SERVICE,
         "exp": now + timedelta(minutes=1),
         "iat": now,
-        "iss": "app",
+        "iss": SERVICE,
         "jti": "1",
         "sub": str(USER),
         "typ": "access",
+        "ver": 0,
     }
     return {name: value for name, value in {**valid, **changes}.items() if value is not None}
 
@@ -49,7 +52,7 @@ def test_issued_token_is_valid(tokens: AccessTokens) -> None:
     assert issued.keys() == claims().keys()
 
 
-@pytest.mark.parametrize("claim", ["aud", "exp", "iat", "iss", "jti", "sub", "typ"])
+@pytest.mark.parametrize("claim", ["aud", "exp", "iat", "iss", "jti", "sub", "typ", "ver"])
 def test_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
     changes: dict[str, Any] = {claim: None}
     with pytest.raises(NotAuthenticated):
@@ -61,7 +64,8 @@ def test_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
     [
         {"aud": "another service"},
         {"iss": "another issuer"},
-        {"typ": "refresh"},
+        {"typ": "device"},
+        {"ver": "none"},
         {"sub": "no id"},
         {"exp": datetime(2020, 1, 1, tzinfo=UTC)},
         {"iat": datetime(2100, 1, 1, tzinfo=UTC)},
@@ -70,6 +74,19 @@ def test_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
 def test_wrong_claim_is_refused(tokens: AccessTokens, changes: dict[str, Any]) -> None:
     with pytest.raises(NotAuthenticated):
         tokens.verify(encode(**changes))
+
+
+def test_clocks_of_workers_may_differ_by_seconds(tokens: AccessTokens) -> None:
+    now = datetime.now(UTC)
+    assert tokens.verify(encode(iat=now + timedelta(seconds=3)))
+    assert tokens.verify(encode(exp=now - timedelta(seconds=3)))
+    late: list[dict[str, Any]] = [
+        {"iat": now + timedelta(seconds=9)},
+        {"exp": now - timedelta(seconds=9)},
+    ]
+    for changes in late:
+        with pytest.raises(NotAuthenticated):
+            tokens.verify(encode(**changes))
 
 
 def test_other_key_or_algorithm_is_refused(tokens: AccessTokens) -> None:

@@ -37,11 +37,18 @@ async def test_new_admin_gets_the_piped_password(
     assert (await client.get("/profile", headers=headers)).json()["is_admin"] is True
 
 
-async def test_existing_user_becomes_an_admin_and_keeps_the_password(
-    client: AsyncClient, scope: WorkScope, ada: Person
+async def test_existing_user_becomes_an_admin_with_a_new_password(
+    client: AsyncClient, scope: WorkScope, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await create_admin(scope, ada.email) == f"{ada.email} is an admin now."
+    """Anybody may have registered the address."""
     headers = await ada.headers(client)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("another long password\n"))
+    printed = await create_admin(scope, ada.email)
+    assert printed == f"{ada.email} is an admin now, with this password."
+    assert (await client.get("/profile", headers=headers)).status_code == 401
+    form = {"username": ada.email, "password": PASSWORD}
+    assert (await client.post("/token", data=form)).status_code == 401
+    headers = await Person(ada.email, "another long password").headers(client)
     assert (await client.get("/profile", headers=headers)).json()["is_admin"] is True
 
 

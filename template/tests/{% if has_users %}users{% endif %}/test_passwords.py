@@ -18,12 +18,18 @@ def passwords() -> PasswordHasher:
 async def test_hash_matches_only_its_password(passwords: PasswordHasher) -> None:
     password_hash = await passwords.hash("right")
     assert password_hash.startswith("$argon2id$")
-    assert await passwords.verify("right", password_hash)
-    assert not await passwords.verify("wrong", password_hash)
+    assert (await passwords.verify("right", password_hash)).matches
+    assert not (await passwords.verify("wrong", password_hash)).matches
 
 
 async def test_no_password_matches_without_a_hash(passwords: PasswordHasher) -> None:
-    assert not await passwords.verify("the password of nobody", None)
+    assert not (await passwords.verify("the password of nobody", None)).matches
+
+
+async def test_refused_memory_is_unavailable() -> None:
+    huge = PasswordHasher(Argon2Hasher(time_cost=1, memory_cost=2**31, parallelism=1))
+    with pytest.raises(Unavailable):
+        await huge.hash("x")
 
 
 class Slow(Argon2Hasher):

@@ -82,9 +82,11 @@ class ConnectionHandler:
             raise NotFound("Room names are up to 64 letters, digits, hyphens and underscores.")
         origin = self.websocket.headers.get("origin")
         own_host = self.websocket.headers.get("host")
+        allowed = self.settings.cors_origins
         if (
             origin
-            and origin not in self.settings.cors_origins
+            and origin not in allowed
+            and "*" not in allowed
             and origin.partition("://")[2] != own_host
         ):
             raise NotAllowed("Pages of this origin may not connect; see CORS_ORIGINS.")

@@ -8,15 +8,16 @@ from contextlib import asynccontextmanager, contextmanager
 from pydantic import BaseModel
 
 from app.kit.errors import Unavailable
+from app.kit.outages import describe
 from app.kit.settings import KitSettings
 from app.kit.websockets.backplane import Backplane, open_backplane
-from app.kit.websockets.codes import NOT_ALLOWED
+from app.kit.websockets.codes import NOT_ALLOWED, NOT_AUTHENTICATED
 from app.kit.websockets.connection import Connection, Outgoing
 from app.kit.websockets.messages import Resync
 
 logger = logging.getLogger(__name__)
 
-_MESSAGE, _REMOVAL = "message", "removal"
+_MESSAGE, _REMOVAL, _DISCONNECTION = "message", "removal", "disconnection"
 
 
 class Hub:
@@ -50,6 +51,14 @@ class Hub:
         """
         self._remove(room, name)
         await self._backplane.publish(_REMOVAL, room, name)
+
+    async def disconnect(self, name: str) -> None:
+        """Close all connections of a member with 4401, on every worker.
+
+        Make `SocketEndpoint.enter` refuse the member first: its client may connect again.
+        """
+        self._disconnect(name)
+        await self._backplane.publish(_DISCONNECTION, "", name)
 
     def send(self, connection: Connection, message: BaseModel) -> None:
         """Send to one connection of this worker."""
@@ -102,6 +111,8 @@ class Hub:
             self._deliver(room, content)
         elif kind == _REMOVAL:
             self._remove(room, content)
+        elif kind == _DISCONNECTION:
+            self._disconnect(content)
 
     def _deliver(self, room: str, text: str) -> None:
         message = Outgoing.of(text)
@@ -114,6 +125,11 @@ class Hub:
                 self.leave(connection, room)
                 if not connection.rooms:
                     connection.close(NOT_ALLOWED)
+
+    def _disconnect(self, name: str) -> None:
+        for connection in tuple(self._connections):
+            if connection.name == name:
+                connection.close(NOT_AUTHENTICATED)
 
     def _handle_loss(self) -> None:
         message = Outgoing.of(Resync().model_dump_json())
@@ -128,7 +144,7 @@ class Hub:
             try:
                 await connection.recheck()
             except Exception as error:
-                logger.warning("membership of %s not checked: %r", connection.name, error)
+                logger.warning("membership of %s not checked: %s", connection.name, describe(error))
 
 
 @asynccontextmanager

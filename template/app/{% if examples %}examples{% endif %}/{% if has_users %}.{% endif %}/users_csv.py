@@ -7,6 +7,7 @@ slowest client reads. Users who change during the download may or may not be inc
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Sequence
 
 import anyio
@@ -21,7 +22,8 @@ from app.users.service import UserService
 router = APIRouter()
 
 _PAGE = 500
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+# At the beginning, or behind what a spreadsheet may take for the end of a cell.
+_FORMULA = re.compile("(^|[,;|\t\r\n\0])(?=\\s*[=+@\uff0b\uff1d\uff20-]|[\t\r\n\0])")
 
 
 class CsvResponse(StreamingResponse):
@@ -53,7 +55,5 @@ async def lines(users: UserService, page: Sequence[User], admin: User) -> AsyncI
 def line(*cells: str) -> str:
     """Return a line (RFC 4180). Quote formulas with an apostrophe (OWASP ASVS 5.0, 1.2.10)."""
     written = io.StringIO()
-    csv.writer(written).writerow(
-        f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells
-    )
+    csv.writer(written).writerow(_FORMULA.sub(r"\1'", cell) for cell in cells)
     return written.getvalue()

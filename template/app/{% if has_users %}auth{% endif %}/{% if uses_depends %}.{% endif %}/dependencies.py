@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.auth.limiter import SignInLimiter
+from app.auth.limits import SignInLimits
 from app.auth.service import Authenticator, SignInService
-from app.auth.tokens import AccessTokens
+from app.auth.tokens import AccessTokens, DeviceTokens
 from app.kit.lifecycle import singleton
+from app.kit.wiring import RateLimiterDep
 from app.users.dependencies import PasswordHasherDep, UserRepositoryDep
 from app.wiring import SettingsDep
 
@@ -21,20 +22,29 @@ AccessTokensDep = Annotated[AccessTokens, Depends(get_access_tokens)]
 
 
 @singleton
-async def get_sign_in_limiter(settings: SettingsDep) -> SignInLimiter:
-    return SignInLimiter(settings)
+async def get_device_tokens(settings: SettingsDep) -> DeviceTokens:
+    return DeviceTokens(settings)
 
 
-SignInLimiterDep = Annotated[SignInLimiter, Depends(get_sign_in_limiter)]
+DeviceTokensDep = Annotated[DeviceTokens, Depends(get_device_tokens)]
+
+
+@singleton
+async def get_sign_in_limits(settings: SettingsDep, limiter: RateLimiterDep) -> SignInLimits:
+    return SignInLimits(settings, limiter)
+
+
+SignInLimitsDep = Annotated[SignInLimits, Depends(get_sign_in_limits)]
 
 
 async def get_sign_in_service(
     repository: UserRepositoryDep,
     hasher: PasswordHasherDep,
     tokens: AccessTokensDep,
-    limiter: SignInLimiterDep,
+    devices: DeviceTokensDep,
+    limits: SignInLimitsDep,
 ) -> SignInService:
-    return SignInService(repository, hasher, tokens, limiter)
+    return SignInService(repository, hasher, tokens, devices, limits)
 
 
 SignInServiceDep = Annotated[SignInService, Depends(get_sign_in_service)]

@@ -1,11 +1,18 @@
 """Connects the kit's WebSockets to this slice: members are signed-in users."""
 
+from dataclasses import dataclass
+
 from app.auth.service import Authenticator
 from app.auth.tokens import AccessTokens
 from app.kit.lifecycle import WorkScope
 from app.kit.websockets import Member, SocketEndpoint
 from app.rooms.messages import FROM_CLIENTS, Say
 from app.rooms.service import RoomService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedInMember(Member):
+    access_token: str
 
 
 class RoomEndpoint(SocketEndpoint):
@@ -15,12 +22,16 @@ class RoomEndpoint(SocketEndpoint):
         """Return the user's identity. Raise NotAuthenticated for an invalid access token."""
         if token is None:
             return None
-        authenticator = await scope.resolve(Authenticator)
         tokens = await scope.resolve(AccessTokens)
-        user = await authenticator.authenticate(token)
-        return Member(name=str(user.id), expires_at=tokens.verify(token).expires_at)
+        verified = tokens.verify(token)
+        return SignedInMember(
+            name=str(verified.user_id), expires_at=verified.expires_at, access_token=token
+        )
 
     async def enter(self, scope: WorkScope, room: str, member: Member) -> None:
+        assert isinstance(member, SignedInMember)
+        authenticator = await scope.resolve(Authenticator)
+        await authenticator.authenticate(member.access_token)  # the user may have signed out
         service = await scope.resolve(RoomService)
         await service.enter(room, member)
 

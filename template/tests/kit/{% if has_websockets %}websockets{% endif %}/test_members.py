@@ -136,6 +136,20 @@ async def test_removed_member_is_disconnected_at_once(serve: Serve) -> None:
         assert await elsewhere.receive_texts(1) == ["still here"]
 
 
+async def test_disconnected_member_leaves_every_room_at_once(serve: Serve) -> None:
+    async with serve() as server:
+        hub = await server.hub()
+        ada, elsewhere, grace = (
+            await server.join(token="ada"),
+            await server.join("/talk/other", token="ada"),
+            await server.join(token="grace"),
+        )
+        await hub.disconnect("ada")
+        assert await ada.closed() == await elsewhere.closed() == 4401
+        await grace.send(type="say", text="still here")
+        assert await grace.receive_texts(1) == ["still here"]
+
+
 async def test_member_of_two_rooms_stays_connected_when_removed_from_one(serve: Serve) -> None:
     async with serve() as server:
         hub, client = await server.hub(), await server.join(token="ada")

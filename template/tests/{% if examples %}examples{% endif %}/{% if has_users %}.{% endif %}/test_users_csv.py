@@ -36,8 +36,22 @@ async def test_others_may_not(authenticated_client: AsyncClient) -> None:
     assert (response.status_code, response.json()["title"]) == (403, "Forbidden")
 
 
-def test_no_cell_is_a_formula() -> None:
-    assert line("=1+1", "@x", "a, b", "a=b") == "'=1+1,'@x,\"a, b\",a=b\r\n"
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        (" =1+1", "' =1+1"),
+        ("@x", "'@x"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a\t-1", "a\t'-1"),
+        ("a|+1", "a|'+1"),
+        ("a=b", "a=b"),
+        ("2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05+00:00"),
+    ],
+)
+def test_no_cell_is_a_formula(cell: str, written: str) -> None:
+    assert line(cell, "a, b") == f'{written},"a, b"\r\n'
 
 
 async def test_disconnected_reader_interrupts_no_statement() -> None:
@@ -48,6 +62,7 @@ async def test_disconnected_reader_interrupts_no_statement() -> None:
         password_hash="",
         full_name=None,
         is_admin=True,
+        token_version=0,
         created_at=datetime.now(UTC),
     )
 

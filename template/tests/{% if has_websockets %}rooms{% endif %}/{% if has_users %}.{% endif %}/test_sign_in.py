@@ -5,6 +5,7 @@ from datetime import timedelta
 from unittest.mock import AsyncMock
 
 import pytest
+from httpx2 import AsyncClient
 from websockets.exceptions import InvalidStatus
 
 from app.auth.service import Authenticator
@@ -15,6 +16,7 @@ from app.rooms.policy import RoomPolicy
 from app.settings import Settings
 from tests.kit.websockets.fixtures import Serve
 from tests.rooms.clients import new_token
+from tests.users.people import PASSWORD
 
 
 @pytest.fixture
@@ -54,6 +56,28 @@ async def test_connection_without_a_valid_token_is_closed(serve: Serve, first: s
         if first is not None:
             await client.connection.send(first)
         assert await client.closed() == 4401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/sign-out", None),
+        ("POST", "/profile/password", {"current_password": PASSWORD, "new_password": 2 * PASSWORD}),
+        ("DELETE", "/profile", None),
+    ],
+)
+async def test_connections_end_with_the_sessions_of_the_user(
+    serve: Serve, token: str, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    async with serve() as server, AsyncClient(base_url=f"http://{server.url}") as http:
+        client = await server.join("/ws", token=token)
+        headers = {"Authorization": f"Bearer {token}"}
+        response = await http.request(method, path, json=body, headers=headers)
+        assert response.is_success
+        assert await client.closed() == 4401
+        with pytest.raises(InvalidStatus) as raised:
+            await server.connect("/ws", token=token)
+        assert raised.value.response.status_code == 401
 
 
 async def test_policy_refuses_entry_with_4403_after_the_first_message(

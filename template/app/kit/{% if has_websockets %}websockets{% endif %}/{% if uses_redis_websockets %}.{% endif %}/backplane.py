@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from app.kit.outages import describe
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Backplane:
             raise
         except Exception as error:  # the client raises ValueError for an invalid reply
             if not (had_lost or self._has_lost):  # log an outage once
-                logger.warning("cannot publish to other workers: %r", error)
+                logger.warning("cannot publish to other workers: %s", describe(error))
             self._fail()
             # Pooled connections may be dead as well, and each would fail one event.
             with suppress(Exception):
@@ -125,7 +126,7 @@ class Backplane:
                             await asyncio.sleep(0)  # let the connections send
             except Exception as error:
                 if not lost:
-                    logger.warning("cannot receive from other workers: %r", error)
+                    logger.warning("cannot receive from other workers: %s", describe(error))
                 lost = True
                 self._tried.set()
             await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 (not a secret)

@@ -243,6 +243,9 @@ async def test_member_is_removed_at_once_on_another_worker(serve: Serve, job: Jo
         assert await ada.closed() == 4403
         await hub.remove("lobby", "grace")
         assert await grace.closed() == 4403
+        again = await one.join(token="ada")
+        await (await other.hub()).disconnect("ada")
+        assert await again.closed() == 4401
 
 
 async def test_members_are_checked_again_after_a_loss(
