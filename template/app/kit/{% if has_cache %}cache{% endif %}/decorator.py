@@ -5,12 +5,12 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import partial, wraps
 from hashlib import blake2b
 from operator import itemgetter
 from string import Formatter
 from typing import Annotated, Any, TypeVar, cast, get_args
-from uuid import UUID
 
 from fastapi import Depends, Request, Response, params
 from fastapi.concurrency import run_in_threadpool
@@ -18,7 +18,9 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
 from app.kit.cache.dependencies import ResponseCacheDep
+from app.kit.cache.fields import IDENTIFIERS, is_identifier, type_of_field
 from app.kit.cache.recording import KEY, Recording
+from app.kit.cache.request_use import RESOLVED, RequestUse
 from app.kit.cache.response_cache import Computation, ResponseCache
 from app.kit.cache.responses import CompleteResponse, Headers, decode_headers
 
@@ -38,7 +40,8 @@ def cached(
     Declare who may share a response: everyone with `public=True`, or one user with
     `per_user="{user.id}"`, where `user` is a parameter of the route. `tags=("user:{user.id}",)`
     name what it is about, so that `ResponseCache.invalidate("user:...")` finds it. `vary` names
-    the request headers that it depends on, besides host, path and query.
+    the request headers that it depends on, besides the path and the declared query parameters; the
+    whole query and the host count if the route or a dependency takes the request itself.
 
     Dependencies, authentication among them, run before the cache is asked. Only complete 200, 203
     and 204 responses to GET are stored, without cookies, and only if the route does not set
@@ -52,7 +55,7 @@ def cached(
         raise TypeError("tags and vary are tuples: write tags=(...,)")
     if isinstance(expire, bool) or not isinstance(expire, int) or expire < 1:
         raise ValueError(f"expire is in whole seconds, at least 1, not {expire!r}")
-    policy = _Policy(expire, per_user, tuple(tags), tuple(name.lower() for name in vary))
+    names = tuple(name.lower() for name in vary)
 
     def decorate(route: Route) -> Route:
         if not inspect.isfunction(route):
@@ -62,6 +65,7 @@ def cached(
         if inspect.isgeneratorfunction(route) or inspect.isasyncgenfunction(route):
             raise TypeError(f"{route.__name__} is a stream, which cannot be cached")
         signature = inspect.signature(route, eval_str=True)
+        policy = _Policy(expire, per_user, tuple(tags), names, RequestUse.of(route))
         _check(policy, signature)
         is_async = inspect.iscoroutinefunction(inspect.unwrap(route))
 
@@ -99,6 +103,7 @@ class _Policy:
     per_user: str | None
     tags: tuple[str, ...]
     vary: tuple[str, ...]
+    use: RequestUse
 
     @property
     def cache_control(self) -> str:
@@ -167,20 +172,16 @@ class _Exchange:
         self, policy: _Policy, route: Callable[..., Any], arguments: dict[str, Any]
     ) -> _Hit | _Miss | None:
         """Return a hit or a miss, which now gets the response; None if it is not cacheable."""
-        method = self.request.method
-        if method not in ("GET", "HEAD"):
+        if self.request.method != "GET":  # HEAD arrives as GET
             return None
         recording: Recording = self.request.scope[KEY]
         user = None if policy.per_user is None else _fill_in(policy.per_user, arguments)
         tags = ["".join(_fill_in(tag, arguments)) for tag in policy.tags]
-        key = _key(self.request, policy.vary, route, user)
+        key = _key(self.request, policy, route, user)
         found = await self.cache.look_up(key, tags, policy.expire, recording.began_at)
         if_none_match = ", ".join(self.request.headers.getlist("if-none-match")) or None
         dependencies = decode_headers(self.response.headers.raw)
         if isinstance(found, Computation):
-            if method == "HEAD":  # has no body to store
-                found.abandon(cancelled=False)
-                return None
             miss = _Miss(policy, tags, found, if_none_match, dependencies)
             recording.listener = miss
             return miss
@@ -202,8 +203,9 @@ async def _get_exchange(request: Request, response: Response, cache: ResponseCac
 def _check(policy: _Policy, signature: inspect.Signature) -> None:
     """Raise TypeError for arguments that do not fit the route.
 
-    These are: a field that is not a parameter, a `per_user` without a field, and a header or cookie
-    parameter that `vary` does not name.
+    These are: a field that is not a parameter or whose text need not be unique, a `per_user`
+    without a field, a header or cookie parameter that `vary` does not name, and a public response
+    below a dependency that reads one, or credentials.
     """
     for text in (policy.per_user or "", *policy.tags):
         parsed = [each for each in Formatter().parse(text) if each[1] is not None]
@@ -216,6 +218,8 @@ def _check(policy: _Policy, signature: inspect.Signature) -> None:
                 raise TypeError(f"{text!r}: the route has no parameter {name!r}, only: {known}")
             if spec or conversion:
                 raise TypeError(f"{text!r}: write {{{field}}} without a format")
+            if not is_identifier(type_of_field(field or "", signature)):
+                raise TypeError(f"{text!r}: {{{field}}} must be {IDENTIFIERS}, and never None")
     for name, parameter in signature.parameters.items():
         for each in (parameter.default, *get_args(parameter.annotation)):
             header = each.alias or name.replace("_", "-") if isinstance(each, params.Header) else ""
@@ -223,41 +227,44 @@ def _check(policy: _Policy, signature: inspect.Signature) -> None:
                 header = "Cookie"
             if header and header.lower() not in policy.vary:
                 raise TypeError(f'the response depends on {header}: write vary=("{header}",)')
+    for header in policy.use.headers if policy.per_user is None else ():
+        if header.lower() not in policy.vary:
+            remedy = f'write per_user=..., or vary=("{header}",) if everyone may see it'
+            raise TypeError(f"public=True, and a dependency reads {header}: {remedy}")
 
 
 def _fill_in(text: str, arguments: dict[str, Any]) -> list[str]:
-    """Return the parts of a text, its fields filled in by a str, an int or a UUID.
-
-    Raise TypeError for any other value, whose text need not be unique: it may contain a memory
-    address.
-    """
+    """Return the parts of a text with its fields filled in. Raise TypeError for other values."""
     parts = []
     for literal, field, _, _ in Formatter().parse(text):
         parts.append(literal)
         if field is not None:
             value, _ = Formatter().get_field(field, (), arguments)
-            if not isinstance(value, str | int | UUID):
-                raise TypeError(f"a field of {text!r} is a str, an int or a UUID, not {value!r}")
-            parts.append(str(value))
+            if not is_identifier(type(value)):
+                raise TypeError(f"a field of {text!r} must be {IDENTIFIERS}, not {value!r}")
+            parts.append(str(value.value if isinstance(value, Enum) else value))
     return parts
 
 
 def _key(
-    request: Request, vary: Sequence[str], route: Callable[..., Any], user: list[str] | None
+    request: Request, policy: _Policy, route: Callable[..., Any], user: list[str] | None
 ) -> str:
     """Return a digest of everything that the response depends on.
 
-    JSON keeps adjacent values apart.
+    JSON keeps adjacent values apart. A parameter that nobody reads is no part of it: a client could
+    fill the cache with copies.
     """
+    reads_all = policy.use.takes_request or RESOLVED in request.scope
+    read = policy.use.query - request.path_params.keys()
+    query = [each for each in request.query_params.multi_items() if reads_all or each[0] in read]
     parts = [
         f"{route.__module__}.{route.__qualname__}",
         _schema_version(request.scope["route"]),
-        request.scope.get("scheme"),
-        request.headers.get("host"),
+        [request.scope.get("scheme"), request.headers.get("host")] if reads_all else [],
         request.scope["path"],
         # The order of parameters with the same name is significant.
-        sorted(request.query_params.multi_items(), key=itemgetter(0)),
-        [request.headers.getlist(name) for name in vary],
+        sorted(query, key=itemgetter(0)),
+        [request.headers.getlist(name) for name in policy.vary],
         user,
     ]
     return blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()

@@ -169,6 +169,9 @@ class ResponseCache:
         if self._retrying is not None:
             self._retrying.cancel()
             await asyncio.wait([self._retrying])
+        if self._pending:
+            with suppress(StoreUnavailable):
+                await self._flush()
 
     def _begin(self, key: str, versions: _Versions) -> Computation:
         flight: _Flight = asyncio.get_running_loop().create_future()
@@ -227,8 +230,7 @@ class ResponseCache:
         """Write pending invalidations to the store. Raise StoreUnavailable."""
         pending = dict(self._pending)
         version = f"{self._process} {time.time()} {secrets.token_hex(8)}".encode()
-        lifetime = _VERSION_LIFETIME_SECONDS
-        await asyncio.gather(*(self._store.write(key, version, lifetime, []) for key in pending))
+        await self._store.change(list(pending), version, _VERSION_LIFETIME_SECONDS)
         for key, change in pending.items():
             if self._pending.get(key) == change:  # unless it has changed again meanwhile
                 del self._pending[key]

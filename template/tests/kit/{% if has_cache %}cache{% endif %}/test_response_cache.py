@@ -39,6 +39,10 @@ class Failing:
         self.check()
         await self.store.write(key, value, expire, keys)
 
+    async def change(self, keys: Sequence[str], value: bytes, expire: float) -> None:
+        self.check()
+        await self.store.change(keys, value, expire)
+
 
 @pytest.fixture
 async def store(settings: Settings) -> AsyncIterator[Failing]:
@@ -151,6 +155,16 @@ async def test_failed_invalidation_is_retried(cache: ResponseCache, store: Faili
                 await compute(cache)
 
 
+async def test_closing_tries_once_more_to_invalidate(cache: ResponseCache, store: Failing) -> None:
+    await compute(cache)
+    store.down = True
+    await cache.invalidate("tag")
+    store.down = False
+    await cache.close()
+    assert not cache._pending
+    assert not await found(cache)
+
+
 async def test_pending_invalidations_are_bounded(
     cache: ResponseCache, store: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,15 +217,15 @@ async def test_failed_invalidation_survives_a_successful_one(
     """The first one succeeds while the second one, of the same tag, fails."""
     await compute(cache)
     writing, go_on = asyncio.Event(), asyncio.Event()
-    write = store.write
+    change = store.change
 
     async def slow(*arguments: Any) -> None:
         writing.set()
         await go_on.wait()
-        await write(*arguments)
+        await change(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write", slow)
+        patch.setattr(store, "change", slow)
         first = asyncio.create_task(cache.invalidate("tag"))
         await writing.wait()
     store.down = True

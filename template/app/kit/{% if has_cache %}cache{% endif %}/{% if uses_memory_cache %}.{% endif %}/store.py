@@ -51,6 +51,11 @@ class Store:
             if (entry := self.entries.get(each)) is not None:
                 self._put(entry._replace(expire=max(entry.expire, 2 * expire)))
 
+    async def change(self, keys: Sequence[str], value: bytes, expire: float) -> None:
+        """Set the keys for `expire` seconds."""
+        for key in keys:
+            self._put(Entry(key, value, expire))
+
     def _put(self, entry: Entry) -> None:
         if _size(entry) > self.entries.maxsize:
             return

@@ -7,13 +7,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import ConnectionError as LinkLost
 
+from app.kit.outages import Outage
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 2.0  # after a failure, fail fast for this long
 _MAX_BATCH = 500
+_CHECK_SECONDS = 1.0  # between checks that the server takes writes
 
 _Command = tuple[Any, ...]
 
@@ -30,19 +33,25 @@ class _Batch:
         self.reads: dict[str, int] = {}
         """The position of each name's value; a name is read once for all its callers."""
         self.answers: asyncio.Task[list[Any] | None] | None = None
+        self.passes_breaker = False
 
 
 class Store:
-    """Each batch of commands has one deadline. After a failure a circuit breaker opens."""
+    """Each batch of commands has one deadline. After a failure a circuit breaker opens.
+
+    A server that refuses writes (full, a replica) counts as failed: what it holds may be outdated.
+    """
 
     def __init__(self, redis: Redis, prefix: str, timeout: float) -> None:
         self._redis = redis
         self._prefix = prefix
         self._timeout = timeout
         self._batch: _Batch | None = None
+        self._outage = Outage(logger, "cache")
         self._failing = False
         self._paused_until = 0.0
         self._answered_at = 0.0
+        self._checked_at = -_CHECK_SECONDS
 
     async def read(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values, None for each missing key. Raise StoreUnavailable."""
@@ -77,11 +86,18 @@ class Store:
         ]
         await self._send(("SET", self._prefixed(key), value, "PX", _milliseconds(expire)), *longer)
 
+    async def change(self, keys: Sequence[str], value: bytes, expire: float) -> None:
+        """Set the keys, even if the circuit breaker is open. Raise StoreUnavailable."""
+        lifetime = _milliseconds(expire)
+        commands = (("SET", self._prefixed(key), value, "PX", lifetime) for key in keys)
+        await self._send(*commands, passes_breaker=True)
+
     def _prefixed(self, key: str) -> str:
         return f"{self._prefix}:cache:{key}"
 
-    async def _send(self, *commands: _Command) -> list[Any]:
+    async def _send(self, *commands: _Command, passes_breaker: bool = False) -> list[Any]:
         batch = self._open_batch()
+        batch.passes_breaker |= passes_breaker
         first = len(batch.commands)
         batch.commands += commands
         answers = await self._answers(batch)
@@ -113,37 +129,49 @@ class Store:
         if self._batch is batch:
             self._batch = None
         loop = asyncio.get_running_loop()
-        if self._failing:
+        if self._failing and not batch.passes_breaker:
             if loop.time() < self._paused_until:
                 return None
-            self._paused_until = (
-                loop.time() + _PAUSE_SECONDS
-            )  # this batch tries again, others fail fast
-        pipeline = self._redis.pipeline(transaction=False)
-        for command in (*(("GET", name) for name in batch.reads), *batch.commands):
-            pipeline.execute_command(*command)
+            # This batch tries again, others fail fast.
+            self._paused_until = loop.time() + _PAUSE_SECONDS
+        checks = loop.time() - self._checked_at >= _CHECK_SECONDS
+        check = [("SET", self._prefixed("check"), b"", "PX", 60_000)] if checks else []
+        reads = (("GET", name) for name in batch.reads)
         try:
             async with asyncio.timeout(self._timeout) as deadline:
-                answers = await pipeline.execute(raise_on_error=False)
+                answers = await self._run([*check, *reads, *batch.commands])
+            if checks and isinstance(answers[0], Exception):
+                raise StoreUnavailable("it refuses writes") from answers[0]
         except Exception as error:  # the client raises ValueError for an invalid reply
             late = loop.time() - (deadline.when() or 0)
             silent = loop.time() - self._answered_at
             busy = late > self._timeout or silent < 2 * self._timeout
             # A busy process may have missed an answer that arrived in time.
             if not (busy and isinstance(error, TimeoutError)):
-                self._fail(error)
+                self._outage.fail(error.__cause__ or error)
+                self._failing = True
+                self._paused_until = loop.time() + _PAUSE_SECONDS
             return None
         self._answered_at = loop.time()
-        if self._failing:
-            logger.warning("cache available again")
-            self._failing = False
-        return answers
+        if checks:
+            self._checked_at = loop.time()
+        self._failing = False
+        self._outage.succeed()
+        return answers[len(check) :]
 
-    def _fail(self, error: Exception) -> None:
-        self._paused_until = asyncio.get_running_loop().time() + _PAUSE_SECONDS
-        if not self._failing:
-            logger.warning("cache unavailable, serving without it: %r", error)
-        self._failing = True
+    async def _run(self, commands: Sequence[_Command]) -> list[Any]:
+        """Return the answers. If the link is dead, the others are too: try once on a new one."""
+        try:
+            return await self._execute_pipeline(commands)
+        except LinkLost:
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            return await self._execute_pipeline(commands)
+
+    async def _execute_pipeline(self, commands: Sequence[_Command]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
 
 
 def _value(answer: Any) -> bytes | None:

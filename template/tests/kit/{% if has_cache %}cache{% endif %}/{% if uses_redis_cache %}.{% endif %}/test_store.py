@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 from redis.asyncio.client import Pipeline
+from redis.exceptions import ResponseError
 
 from app.kit.cache.store import Store, StoreUnavailable, open_store
 from app.settings import Settings
@@ -115,8 +116,9 @@ async def test_server_is_used_again_after_an_outage(
     with pytest.raises(StoreUnavailable):
         await store.read(["a"])
     store._paused_until = 0
+    monkeypatch.setattr("app.kit.outages._SETTLED_SECONDS", 0)
     assert await store.read(["a"]) == [None]
-    logged = [record.getMessage().partition(",")[0] for record in caplog.records]
+    logged = [record.getMessage().partition(":")[0] for record in caplog.records]
     assert logged == ["cache unavailable", "cache available again"]
 
 
@@ -142,3 +144,50 @@ async def test_refused_command_is_not_an_outage(store: Store) -> None:
     assert isinstance(answers[0], StoreUnavailable)
     assert answers[1] == [None]
     assert await store.read(["a"]) == [None]
+
+
+async def test_dead_links_are_replaced_at_once(store: Store) -> None:
+    """One reset of idle links costs no outage, in which a change would be seen late."""
+    await store.write("a", b"1", 60, [])
+    await asyncio.gather(*(store.read([str(key)]) for key in range(2000)))
+    await store._redis.client_kill_filter(_type="normal", skipme=False)
+    await store.change(["a"], b"2", 60)
+    assert await store.read(["a"]) == [b"2"]
+    assert not store._failing
+
+
+async def test_change_passes_the_breaker(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "execute", refuse)
+        with pytest.raises(StoreUnavailable):
+            await store.read(["a"])
+    with pytest.raises(StoreUnavailable):
+        await store.read(["a"])
+    await store.change(["a"], b"1", 60)
+    assert await store.read(["a"]) == [b"1"]
+
+
+async def test_server_that_refuses_writes_is_an_outage(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it holds may be outdated: a change could not be written."""
+    await store.write("a", b"1", 60, [])
+    execute = Pipeline.execute
+
+    async def refuse_writes(pipeline: Pipeline, **options: object) -> list[object]:
+        names = [command[0][0] for command in pipeline.command_stack]
+        answers = await execute(pipeline, raise_on_error=False)
+        return [
+            ResponseError("OOM command not allowed") if name == "SET" else answer
+            for name, answer in zip(names, answers, strict=True)
+        ]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "execute", refuse_writes)
+        patch.setattr("app.kit.cache.store._CHECK_SECONDS", 0)
+        with pytest.raises(StoreUnavailable):
+            await store.read(["a"])
+    assert "OOM command not allowed" in caplog.text
