@@ -141,7 +141,7 @@ class Database:
             raise RuntimeError("a transaction belongs to one task: open a scope for the other one")
 
     async def _begin(self) -> AsyncSession:
-        with translate_connection_errors():
+        with translate_connection_errors(self._engines.outage):
             await self._engines.writing_gate.acquire()
             try:
                 session = AsyncSession(
@@ -182,6 +182,8 @@ class Database:
             self._session = self._task = None
         if commit and callbacks is None:
             raise RolledBack(_CAUGHT)
+        if commit:
+            self._engines.outage.succeed()
         for callback in callbacks or ():
             try:
                 await callback()

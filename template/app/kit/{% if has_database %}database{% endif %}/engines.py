@@ -1,18 +1,21 @@
 """The connection pools, as one object that lives as long as the app."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.kit.database.dialect import create_engines, create_gates
+from app.kit.database.dialect import create_engines, create_gates, dispose, find_fault
 from app.kit.database.errors import translate_connection_errors, translate_statement_errors
 from app.kit.database.gate import Gate
 from app.kit.database.unit import watch_failures
+from app.kit.errors import Unavailable
+from app.kit.outages import Outage
 from app.kit.settings import KitSettings
 
-_PING = text("SELECT 1")
+logger = logging.getLogger(__name__)
 
 
 class Engines:
@@ -25,23 +28,31 @@ class Engines:
         self.writing = writing
         self.reading_gate = reading_gate
         self.writing_gate = writing_gate
+        self.outage = Outage(logger, "database")
 
-    async def ping(self) -> None:
-        """Raise DatabaseUnavailable if the database does not answer."""
-        with translate_connection_errors():
-            async with self.reading_gate, self.reading.connect() as connection:
-                await connection.execute(_PING)
+    async def check(self) -> None:
+        """Raise Unavailable, which says why, unless reads and writes can succeed."""
+        is_busy = self.writing_gate.locked()  # which is no fault: do not wait in its queue
+        gate, engine = self.writing_gate, self.writing
+        if is_busy:
+            gate, engine = self.reading_gate, self.reading
+        with translate_connection_errors(self.outage):
+            async with gate, engine.connect() as connection:
+                fault = await find_fault(connection, writes=not is_busy)
+        if fault is not None:
+            raise Unavailable(fault)
+        self.outage.succeed()
 
 
 @asynccontextmanager
 async def open_engines(settings: KitSettings) -> AsyncIterator[Engines]:
     """Open the pools. They connect on first use."""
     reading, writing = create_engines(settings)
-    for engine in (reading, writing):
-        translate_statement_errors(engine.sync_engine)
+    engines = Engines(reading, writing, *create_gates(settings))
+    translate_statement_errors(reading.sync_engine, engines.outage, writes=False)
+    translate_statement_errors(writing.sync_engine, engines.outage, writes=True)
     watch_failures(writing.sync_engine)
     try:
-        yield Engines(reading, writing, *create_gates(settings))
+        yield engines
     finally:
-        await reading.dispose()
-        await writing.dispose()
+        await asyncio.gather(dispose(reading), dispose(writing))

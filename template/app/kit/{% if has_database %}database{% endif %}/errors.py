@@ -1,4 +1,7 @@
-"""Maps connection failures to `DatabaseUnavailable`; every other database error stays as it is."""
+"""Maps connection failures to `DatabaseUnavailable` and invalid text to `InvalidText`.
+
+Every other database error stays as it is.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -9,8 +12,9 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.kit.database.dialect import is_unavailable
-from app.kit.errors import Unavailable
+from app.kit.database.dialect import is_contention, is_invalid_text, is_lost, is_unavailable
+from app.kit.errors import InvalidText, ServiceError, Unavailable
+from app.kit.outages import Outage, describe
 
 logger = logging.getLogger(__name__)
 
@@ -23,26 +27,33 @@ class DatabaseUnavailable(Unavailable):
         self.connection_lost = connection_lost
 
 
-def translate_statement_errors(engine: Engine) -> None:
-    """Raise DatabaseUnavailable wherever a statement of this engine fails for such a reason."""
+def translate_statement_errors(engine: Engine, outage: Outage, *, writes: bool) -> None:
+    """Raise DatabaseUnavailable or InvalidText wherever a statement of this engine fails so."""
 
     @event.listens_for(engine, "handle_error")
-    def translate(context: ExceptionContext) -> DatabaseUnavailable | None:
+    def translate(context: ExceptionContext) -> ServiceError | None:
         error = context.sqlalchemy_exception
-        if isinstance(context.original_exception, OSError):
+        if is_invalid_text(context.original_exception):
+            return InvalidText()
+        if isinstance(context.original_exception, OSError) or (
+            isinstance(error, DBAPIError) and is_lost(error, writes=writes)
+        ):
             # A statement that times out invalidates its connection: no rollback would reach it.
             context.is_disconnect = True
         elif not (isinstance(error, DBAPIError) and is_unavailable(error)):
             return None
-        logger.warning("database unavailable: %r", context.original_exception)
+        if is_contention(context.original_exception):
+            logger.warning("statement given up: %s", describe(context.original_exception))
+        else:
+            outage.fail(context.original_exception)
         return DatabaseUnavailable(connection_lost=error is not None and context.is_disconnect)
 
 
 @contextmanager
-def translate_connection_errors() -> Iterator[None]:
+def translate_connection_errors(outage: Outage) -> Iterator[None]:
     """Raise DatabaseUnavailable if no connection can be had, in time or at all."""
     try:
         yield
     except (PoolTimeoutError, OSError) as error:  # the built-in TimeoutError is an OSError
-        logger.warning("database unavailable: %r", error)
+        outage.fail(error)
         raise DatabaseUnavailable from error

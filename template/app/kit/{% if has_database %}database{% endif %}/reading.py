@@ -36,15 +36,17 @@ async def read(
     engines: Engines, statement: Executable, parameters: Parameters | None
 ) -> Result[Any]:
     """Return the result with all its rows fetched. Raise DatabaseUnavailable."""
-    with translate_connection_errors():
+    with translate_connection_errors(engines.outage):
         async with engines.reading_gate:
             try:
-                return await _read(engines, statement, parameters)
+                result = await _read(engines, statement, parameters)
             except DatabaseUnavailable as error:
                 if not error.connection_lost:
                     raise
-            # The connection was lost and the pool is empty now: the next connection is new.
-            return await _read(engines, statement, parameters)
+                # The connection was lost and the pool is empty now: the next connection is new.
+                result = await _read(engines, statement, parameters)
+    engines.outage.succeed()
+    return result
 
 
 async def _read(

@@ -122,6 +122,7 @@ def serve_slice(
 ) -> FastAPI:
     modules = [app.kit.wiring, app.wiring, *slices]
     return KitApp(
+        settings,
         lifespan=create_lifespan(settings, modules, overrides),
         middleware=kit_middleware(settings),
     )

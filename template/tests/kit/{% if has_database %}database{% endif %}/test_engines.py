@@ -5,13 +5,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import bindparam, func, select
 
 from app.application import open_root_scope
 from app.kit import wiring
-from app.kit.database import Engines
+from app.kit.database import Database, Engines, open_engines
+from app.kit.errors import InvalidText
 from app.settings import Settings
 
 T = TypeVar("T")
+LENGTH = select(func.length(bindparam("a")))
 Open = Callable[[Settings], AbstractAsyncContextManager[T]]
 
 
@@ -37,3 +40,13 @@ async def test_singletons_close_in_reverse_order_of_opening(
             assert await one.resolve(Engines) is await other.resolve(Engines)
         assert sorted(events) == ["open_engines", "open_http_client"]
     assert events[2:] == events[1::-1]
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
+async def test_invalid_text_is_told_apart_from_other_faults(settings: Settings, value: str) -> None:
+    async with open_engines(settings) as engines:
+        with pytest.raises(InvalidText):
+            await Database(engines).execute(LENGTH, {"a": value})
+        with pytest.raises(InvalidText):
+            async with Database(engines).transaction() as session:
+                await session.execute(LENGTH, {"a": value})

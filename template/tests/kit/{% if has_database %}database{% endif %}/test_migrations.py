@@ -71,6 +71,14 @@ def test_alembics_own_command_finds_the_service(settings: Settings) -> None:
     assert alembic_config(settings).get_prepend_sys_paths_list() == [str(ROOT)]
 
 
+def test_revisions_can_be_written_as_sql(
+    empty_settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`alembic upgrade heads --sql`, for whoever may not let the service change tables."""
+    command.upgrade(alembic_config(empty_settings), "heads", sql=True)
+    assert "CREATE TABLE users" in capsys.readouterr().out
+
+
 def test_revisions_go_up_down_and_up_again(empty_settings: Settings) -> None:
     migrate(empty_settings)
     newest = columns(empty_settings)

@@ -7,7 +7,7 @@ Frozen: this revision belongs to the template. Yours have a branch of their own,
 from pathlib import Path
 from typing import Any
 
-from alembic import op
+from alembic import context, op
 
 revision = "jobs_0001"
 down_revision = None
@@ -34,6 +34,9 @@ DROP TYPE procrastinate_job_to_defer_v1, procrastinate_job_event_type, procrasti
 
 def _execute(script: str) -> None:
     """Run many statements at once, which the driver does not prepare."""
+    if context.is_offline_mode():  # `alembic upgrade heads --sql`
+        op.get_context().impl.static_output(script)
+        return
     connection: Any = op.get_bind().connection.dbapi_connection
     connection.run_async(lambda driver: driver.execute(script))
 

@@ -115,6 +115,7 @@ async def get_connection(graph: ioc.CurrentGraph) -> HTTPConnection:
     connection: HTTPConnection | None = getattr(graph.resolving_context.scope, "connection", None)
     if connection is None:
         raise TypeError("a factory takes 'connection' from a request; there is none here")
+    connection.scope["app.connection_resolved"] = True  # what is made depends on it
     return connection
 
 

@@ -6,6 +6,7 @@ makes concurrent reads fail. Reads therefore have an engine of their own, withou
 """
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,16 +21,19 @@ from sqlite3 import (
 )
 from typing import Any
 
-from sqlalchemy import Dialect, event, make_url
+from sqlalchemy import Dialect, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_, greenlet_spawn
 
 from app.kit.database.gate import Gate
+from app.kit.errors import InvalidText
 from app.kit.settings import KitSettings
 
 _READERS = 5
+_MIGRATION_TIMEOUT_SECONDS = 60.0  # for the processes that migrate before this one
+_MIGRATED = text("SELECT name FROM sqlite_master WHERE name = 'alembic_version'")
 
 
 def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
@@ -38,7 +42,7 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
     Neither connects yet.
     """
     url = make_url(settings.database_url)
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    _create_file(Path(url.database or ""))
     options = {
         "hide_parameters": True,  # errors are logged, and a parameter may be a password's hash
         "connect_args": {"timeout": settings.database_timeout},
@@ -61,6 +65,14 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
         dialect: Dialect, _: object, arguments: Sequence[Any], options: Mapping[str, Any]
     ) -> DBAPIConnection:
         return await_(_connect(dialect, arguments, options))
+
+    @event.listens_for(reading.sync_engine, "before_cursor_execute")
+    @event.listens_for(writing.sync_engine, "before_cursor_execute")
+    def check_text(_: object, __: object, ___: str, parameters: Any, *____: object) -> None:
+        # SQLite stores NUL, and most of its functions take it for the end of the text.
+        for row in parameters if isinstance(parameters, list) else [parameters]:
+            if any(isinstance(value, str) and "\0" in value for value in row):
+                raise InvalidText
 
     @event.listens_for(reading.sync_engine, "connect")
     def prepare_reading(connection: Connection, _: object) -> None:
@@ -101,7 +113,8 @@ def create_migration_engine(settings: KitSettings) -> AsyncEngine:
     SQLite alters a table by copying it and dropping the old one, which would delete the rows that
     refer to it.
     """
-    _, engine = create_engines(settings)
+    patient = settings.model_copy(update={"database_timeout": _MIGRATION_TIMEOUT_SECONDS})
+    _, engine = create_engines(patient)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Connection, _: object) -> None:
@@ -141,6 +154,42 @@ def _execute(connection: Connection, *statements: str) -> None:
     for statement in statements:
         cursor.execute(statement)
     cursor.close()
+
+
+async def dispose(engine: AsyncEngine) -> None:
+    """Close the connections."""
+    await engine.dispose()
+
+
+def _create_file(path: Path) -> None:
+    """Create the database and its folder for this user alone, unless they exist."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # an existing file that is not writable: connecting says more
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+async def find_fault(connection: AsyncConnection, *, writes: bool) -> str | None:
+    """Return why writes cannot succeed, None if they can."""
+    path = connection.engine.url.database or ""
+    if not os.access(path, os.R_OK | os.W_OK):  # open connections go on with a deleted file
+        return "The file of the database is gone, or not writable."
+    is_migrated = (await connection.execute(_MIGRATED)).first() is not None
+    return None if is_migrated else "The database is empty: run `python -m app migrate`."
+
+
+def is_invalid_text(error: BaseException) -> bool:
+    return isinstance(error, UnicodeEncodeError)  # half of a surrogate pair
+
+
+def is_contention(error: BaseException) -> bool:
+    """Tell whether another writer was in the way."""
+    busy = (SQLITE_BUSY, SQLITE_LOCKED)
+    return isinstance(error, OperationalError) and error.sqlite_errorcode & 0xFF in busy
+
+
+def is_lost(error: DBAPIError, *, writes: bool) -> bool:
+    """Tell whether the connection must be replaced; that of a file never must."""
+    return False
 
 
 def is_unavailable(error: DBAPIError) -> bool:

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
+from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy import insert, select, text
+from pydantic import ValidationError
+from sqlalchemy import Connection, Select, event, insert, select, text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, ResourceClosedError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kit.database import Database, DatabaseUnavailable, Engines, RolledBack, open_engines
+from app.kit.errors import Unavailable
+from app.kit.settings.database_url import parse_database_url
 from app.settings import Settings
 from app.users.models import User
 from tests.kit.helpers import GivenSettings
@@ -19,7 +24,8 @@ Write = Callable[[AsyncSession], Awaitable[None]]
 
 KILL = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE pid <> pg_backend_pid() AND datname = current_database() AND application_name = 'app'"
+    " WHERE pid <> pg_backend_pid() AND datname = current_database() "
+    " AND application_name = current_setting('application_name')"
 )
 ONE = text("SELECT 1")
 
@@ -48,7 +54,7 @@ async def test_a_slow_statement_is_ended(settings: Settings) -> None:
     async with open_engines(hurried) as engines:
         with pytest.raises(DatabaseUnavailable):
             await Database(engines).execute(text("SELECT pg_sleep(5)"))
-        await engines.ping()
+        await engines.check()
 
 
 async def test_a_statement_without_an_answer_is_given_up_with_its_connection(
@@ -86,14 +92,14 @@ async def test_an_exhausted_pool_is_reported_in_time(settings: Settings) -> None
             with pytest.raises(DatabaseUnavailable):
                 async with Database(engines).transaction():
                     pass
-        await engines.ping()
+        await engines.check()
 
 
 async def test_a_lost_connection_is_replaced(settings: Settings) -> None:
     async with open_engines(settings) as engines, open_engines(settings) as killer:
         db = Database(engines)
         for _ in range(3):
-            await asyncio.gather(*(engines.ping() for _ in range(5)))
+            await asyncio.gather(*(engines.check() for _ in range(5)))
             async with db.transaction():
                 pass
             await kill_connections(killer)
@@ -146,10 +152,39 @@ async def test_a_missing_server_is_reported_in_time(settings: Settings) -> None:
     nowhere = {"database_url": "postgresql+asyncpg://postgres@127.0.0.1:1/x"}
     async with open_engines(settings.model_copy(update=nowhere)) as engines:
         with pytest.raises(DatabaseUnavailable):
-            await engines.ping()
+            await engines.check()
         with pytest.raises(DatabaseUnavailable):
             async with Database(engines).transaction():
                 pass
+
+
+async def test_closing_does_not_wait_for_a_server_that_hangs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each connection would wait for as long as a statement may take, one after the other."""
+    terminated = 0
+
+    async def hang(connection: asyncpg.Connection, **_: object) -> None:
+        if not connection.is_closed():
+            await asyncio.sleep(60)
+
+    async with open_engines(settings) as engines:
+        async with AsyncExitStack() as stack:
+            for _ in range(5):
+                await stack.enter_async_context(engines.writing.connect())
+        terminate = asyncpg.Connection.terminate
+
+        def count(connection: asyncpg.Connection) -> None:
+            nonlocal terminated
+            terminated += 1
+            terminate(connection)
+
+        monkeypatch.setattr(asyncpg.Connection, "close", hang)
+        monkeypatch.setattr(asyncpg.Connection, "terminate", count)
+        started = asyncio.get_running_loop().time()
+    monkeypatch.undo()
+    assert asyncio.get_running_loop().time() - started < 10
+    assert terminated == 5
 
 
 async def test_an_error_does_not_show_its_parameters(settings: Settings) -> None:
@@ -159,7 +194,102 @@ async def test_an_error_does_not_show_its_parameters(settings: Settings) -> None
         assert "parameters hidden" in str(raised.value)
 
 
+async def test_server_that_becomes_a_standby_is_left(settings: Settings) -> None:
+    """25006 ends the connection: after a fail-over, another server takes the writes."""
+    async with open_engines(settings) as engines:
+        with pytest.raises(DatabaseUnavailable):
+            async with Database(engines).transaction() as session:
+                await session.execute(text("SET TRANSACTION READ ONLY"))
+                await session.execute(insert(User).values(email="x", password_hash="x"))
+        async with Database(engines).transaction() as session:
+            await session.execute(insert(User).values(email="x", password_hash="x"))
+
+
+async def test_column_whose_type_changes_costs_no_read(settings: Settings) -> None:
+    async with open_engines(settings) as engines, open_engines(settings) as other:
+        db = Database(engines)
+        statement: Select[Any] = select(text("x")).select_from(text("changing"))
+        async with Database(other).transaction() as session:
+            await session.execute(text("CREATE TABLE changing (x integer)"))
+            await session.execute(text("INSERT INTO changing VALUES (1)"))
+        try:
+            assert await db.scalar(statement) == 1
+            async with Database(other).transaction() as session:
+                await session.execute(text("ALTER TABLE changing ALTER x TYPE text"))
+            assert await db.scalar(statement) == "1"
+        finally:
+            async with Database(other).transaction() as session:
+                await session.execute(text("DROP TABLE changing"))
+
+
+async def test_database_without_tables_or_writes_is_not_ready(
+    settings: Settings, empty_settings: Settings
+) -> None:
+    async with open_engines(empty_settings) as engines:
+        with pytest.raises(Unavailable, match="empty"):
+            await engines.check()
+    async with open_engines(settings) as engines:
+
+        @event.listens_for(engines.writing.sync_engine, "begin")
+        def refuse_writes(connection: Connection) -> None:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+        with pytest.raises(Unavailable, match="read-only"):
+            await engines.check()
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_urls_of_hosting_providers_are_understood(settings: Settings, scheme: str) -> None:
     given = GivenSettings(**{**settings.model_dump(), "database_url": f"{scheme}://u:p@h/d"})
     assert given.database_url == "postgresql+asyncpg://u:p@h/d"
+
+
+def test_parameters_of_libpq_are_honoured() -> None:
+    url = (
+        "postgresql+asyncpg://u:a%40b%2Fc%25@h/d?sslmode=require&channel_binding=prefer"
+        "&connect_timeout=7&application_name=me&options=-c%20search_path%3Dmine"
+        "&target_session_attrs=read-write"
+    )
+    connecting = parse_database_url(url)
+    assert connecting.url.password == "a@b/c%"
+    assert not connecting.url.query
+    assert connecting.arguments == {
+        "ssl": "require",
+        "timeout": 7.0,
+        "target_session_attrs": "read-write",
+    }
+    assert connecting.server_settings == {
+        "application_name": "me",
+        "options": "-c search_path=mine",
+    }
+    verified = parse_database_url(f"{url}&sslrootcert=system&sslmode=verify-full")
+    assert verified.arguments["ssl"].check_hostname
+
+
+@pytest.mark.parametrize(
+    ("parameter", "named"),
+    [
+        ("channel_binding=require", "channel_binding"),
+        ("sslmode=maybe", "sslmode"),
+        ("connect_timeout=soon", "connect_timeout"),
+        ("pgbouncer=true", "pgbouncer"),
+        ("sslrootcert=/no/such/file", "FileNotFoundError"),
+    ],
+)
+def test_parameter_that_cannot_be_honoured_is_refused_by_name(
+    settings: Settings, parameter: str, named: str
+) -> None:
+    url = f"postgresql://u:the-password@h/d?{parameter}"
+    with pytest.raises(ValidationError, match=named) as raised:
+        GivenSettings(**{**settings.model_dump(), "database_url": url})
+    assert "the-password" not in str(raised.value)
+
+
+async def test_options_of_the_url_reach_the_server(settings: Settings) -> None:
+    separator = "&" if "?" in settings.database_url else "?"
+    url = f"{settings.database_url}{separator}options=-c%20work_mem%3D9MB&application_name=me"
+    async with open_engines(settings.model_copy(update={"database_url": url})) as engines:
+        db = Database(engines)
+        assert await show(db, "work_mem") == "9MB"
+        assert await show(db, "application_name") == "me"
+        assert await show(db, "statement_timeout") == "4s"

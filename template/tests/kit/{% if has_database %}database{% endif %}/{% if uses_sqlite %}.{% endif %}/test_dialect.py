@@ -1,7 +1,10 @@
 """The settings that keep SQLite from losing updates."""
 
 import asyncio
+import logging
+import os
 import sqlite3
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -10,9 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.kit.database import open_engines
+from app.kit.database import Database, open_engines
 from app.kit.database.dialect import create_engines
+from app.kit.errors import Unavailable
+from app.kit.logs import configure_logging
 from app.settings import Settings
+from tests.kit.helpers import GivenSettings
 
 
 async def pragma(engine: AsyncEngine, name: str) -> object:
@@ -73,3 +79,47 @@ async def test_an_error_does_not_show_its_parameters(settings: Settings) -> None
         with pytest.raises(DBAPIError) as raised:
             await connection.execute(text("SELECT * FROM nowhere WHERE a = :a"), {"a": "hash"})
         assert "hash" not in str(raised.value)
+
+
+def modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+async def test_files_are_for_this_user_alone(settings: Settings, tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/folder/data/app.db"
+    given = GivenSettings(**{**settings.model_dump(), "database_url": url})
+    async with open_engines(given) as engines, engines.writing.begin() as connection:
+        await connection.execute(text("CREATE TABLE a (b)"))
+        assert modes(tmp_path / "folder/data") == {0o600}
+    assert modes(tmp_path / "folder") == {0o700}
+
+
+async def test_database_without_a_file_or_tables_is_not_ready(
+    settings: Settings, empty_settings: Settings
+) -> None:
+    async with open_engines(empty_settings) as engines:
+        with pytest.raises(Unavailable, match="empty"):
+            await engines.check()
+    async with open_engines(settings) as engines:
+        await engines.check()
+        os.unlink(engines.writing.url.database or "")
+        with pytest.raises(Unavailable, match="gone"):
+            await engines.check()
+
+
+async def test_the_log_shows_no_values(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The driver logs parameters at DEBUG, passwords' hashes among them."""
+    handlers = logging.getLogger().handlers[:]
+    configure_logging(settings.model_copy(update={"log_level": "DEBUG"}))
+    logging.getLogger().handlers[:] = handlers
+    try:
+        async with open_engines(settings) as engines:
+            await Database(engines).execute(text("SELECT :a"), {"a": "the-hash"})
+        logging.getLogger("app.users").debug("of the service")
+    finally:
+        configure_logging(settings)
+        logging.getLogger().handlers[:] = handlers
+    assert "the-hash" not in caplog.text
+    assert "of the service" in caplog.text
