@@ -21,6 +21,7 @@ from app.kit.jobs.job import Job
 from app.kit.jobs.rescue import rescue
 from app.kit.jobs.running import AttemptFailed, QueueLost, attempt
 from app.kit.lifecycle import RootScope
+from app.kit.outages import describe
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 Task = Callable[Concatenate[JobContext, ...], Awaitable[None]]
 
 _LOST = (ConnectorException, DriverError, PoolTimeout, OSError)
+_GONE = "Job was not found"  # in the database, which answers: the queue is not lost
 _HEARTBEAT_SECONDS = 5.0
 # A worker without a heartbeat for this long is dead: its jobs run again.
 _SILENCE_SECONDS = 20.0
@@ -69,8 +71,11 @@ class _Manager(JobManager):
                 await write()
                 return
             except _LOST as error:
-                reason = error.__cause__ or error
-                logger.warning("the result of a job is not recorded yet: %r", reason)
+                reason = describe(error.__cause__ or error)
+                if _GONE in reason:
+                    logger.warning("a finished job is gone: another worker has it, or deleted it")
+                    return
+                logger.warning("the result of a job is not recorded yet: %s", reason)
             await asyncio.sleep(delay)
         self.lost.set()  # ends this worker; others take over its jobs
 
@@ -106,7 +111,7 @@ def _create_app(settings: KitSettings, root_scope: RootScope, jobs: Mapping[str,
         kwargs={
             "application_name": "app worker",
             "connect_timeout": max(1, round(settings.database_connect_timeout)),
-            "options": f"-c statement_timeout={milliseconds}",
+            "options": f"{url.query.get('options', '')} -c statement_timeout={milliseconds}",
             "tcp_user_timeout": milliseconds,
         },
         min_size=1,

@@ -15,6 +15,7 @@ from streaq.task import Task
 
 from app.kit.errors import Unavailable
 from app.kit.jobs.job import FailedJob
+from app.kit.outages import Outage
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def connection_options(settings: KitSettings, stream_timeout: float) -> dict[str
         "redis_kwargs": {
             "connect_timeout": _DEADLINE_SECONDS / 2,
             "stream_timeout": stream_timeout,
+            "decode_components": True,  # a secret may be percent-encoded
             "retry_policy": NoRetryPolicy(),  # JobSender retries, over another connection
         },
         "serializer": lambda value: json.dumps(value, default=repr),
@@ -67,7 +69,7 @@ class JobSender:
         self._opened = asyncio.Event()
         self._lost = asyncio.Event()
         self._closing = False
-        self._outage_logged = False
+        self._outage = Outage(logger, "queue")
         self._fail_fast_until = 0.0
 
     async def send(self, name: str, arguments: dict[str, Any]) -> None:
@@ -121,9 +123,11 @@ class JobSender:
                     worker = self._worker
                     assert worker is not None
                     try:
-                        return await action(worker)
+                        done = await action(worker)
+                        self._outage.succeed()
+                        return done
                     except Exception as error:  # the connection is lost, or the server was emptied
-                        self._log_outage(error)
+                        self._outage.fail(error)
                         if worker is self._worker:
                             self._opened.clear()
                             self._lost.set()
@@ -139,20 +143,14 @@ class JobSender:
                 worker: Worker[None] = Worker(**options)
                 async with worker:
                     self._lost.clear()
-                    self._worker, self._outage_logged = worker, False
+                    self._worker = worker
                     self._opened.set()
                     await self._lost.wait()
             except Exception as error:
-                self._log_outage(error)
+                self._outage.fail(error)
             finally:
                 self._opened.clear()
             await asyncio.sleep(_RECONNECT_DELAY_SECONDS)
-
-    def _log_outage(self, error: Exception) -> None:
-        """Log the error once per outage."""
-        if not self._outage_logged:
-            self._outage_logged = True
-            logger.warning("the queue does not answer: %r", error)
 
 
 @asynccontextmanager

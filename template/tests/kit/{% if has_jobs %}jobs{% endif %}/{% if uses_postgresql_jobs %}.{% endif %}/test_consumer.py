@@ -88,3 +88,27 @@ async def test_result_is_recorded_although_the_connection_is_cut(
     async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
         left = await (await scope.resolve(Database)).execute(_STATUS)
         assert not left.all()
+
+
+async def test_job_whose_row_is_gone_does_not_end_the_worker(
+    settings: Settings,
+    overrides: list[Override],
+    enqueue: Enqueue,
+    work_off: WorkOff,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It was taken over by another worker, or deleted: the database answers."""
+    runs: list[int] = []
+
+    @job()
+    async def vanish(run: Run) -> None:
+        runs.append(run.attempt)
+        db = await run.scope.resolve(Database)
+        async with db.transaction() as session:
+            await session.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'doing'"))
+
+    for _ in range(2):
+        await enqueue(vanish)
+        await work_off({vanish.name: vanish})
+    assert len(runs) == 2
+    assert sum("a finished job is gone" in message for message in caplog.messages) == 2

@@ -4,6 +4,7 @@ import asyncio
 from time import perf_counter
 
 import pytest
+from redis.asyncio import Redis
 from streaq import Worker
 
 from app.kit.development import valkey
@@ -33,6 +34,17 @@ async def test_missing_server_is_an_error_within_the_deadline(settings: Settings
             with pytest.raises(Unavailable):
                 await sender.send("a", {})
         assert perf_counter() - started < 1
+
+
+async def test_secret_of_the_url_may_be_percent_encoded(settings: Settings) -> None:
+    with valkey.running() as url:
+        async with Redis.from_url(url) as redis:
+            await redis.config_set("requirepass", "p@ss/w%rd")
+        guarded = url.replace("://", "://:p%40ss%2Fw%25rd@")
+        own = settings.model_copy(update={"redis_url": guarded})
+        async with open_job_sender(own) as sender:
+            await sender.send("a", {})
+        assert await queued(own) == 1
 
 
 async def test_lost_connection_is_opened_again(settings: Settings) -> None:
