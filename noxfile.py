@@ -22,7 +22,7 @@ def lint(session: nox.Session) -> None:
 def pytest(session: nox.Session, *arguments: str) -> None:
     session.install(*TESTS)
     # More processes than the two cores that this is meant for: half of the time a suite waits.
-    session.run("pytest", "-n", "3", *arguments, *session.posargs)
+    session.run("pytest", "-n", "4", *arguments, *session.posargs)
 
 
 @nox.session

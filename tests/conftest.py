@@ -361,7 +361,7 @@ def settings_of(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettin
     """Return what a variant needs in its environment, with a database that is not migrated yet."""
 
     def get(variant: Answers) -> dict[str, str]:
-        settings = {}
+        settings = {"API_DOCS": "true"}
         if "redis" in (variant["cache"], variant["websockets"], variant["jobs"]):
             settings["REDIS_URL"] = request.getfixturevalue("redis_url")
         if variant["database"] == "none":

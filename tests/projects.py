@@ -32,6 +32,9 @@ _SETTINGS = {
     "LOG_LEVEL",
     "REDIS_URL",
     "JOB_REDIS_URL",
+    "API_DOCS",
+    "ALLOWED_HOSTS",
+    "ROOT_PATH",
 }
 
 

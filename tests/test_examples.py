@@ -133,8 +133,9 @@ async def add_users(url: str, count: int) -> None:
         database = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
         database.execute(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)"
-            " INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)"
-            " SELECT printf('%032x', n), n || '@x.example', '', 'x', 0, '2026-01-01 00:00:00'"
+            " INSERT INTO users"
+            " (id, email, password_hash, full_name, is_admin, token_version, created_at)"
+            " SELECT printf('%032x', n), n || '@x.example', '', 'x', 0, 0, '2026-01-01 00:00:00'"
             " FROM n",
             (count,),
         )
@@ -143,8 +144,9 @@ async def add_users(url: str, count: int) -> None:
         return
     connection = await asyncpg.connect(url)
     await connection.execute(
-        "INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)"
-        " SELECT lpad(to_hex(n), 32, '0')::uuid, n || '@x.example', '', 'x', false, now()"
+        "INSERT INTO users"
+        " (id, email, password_hash, full_name, is_admin, token_version, created_at)"
+        " SELECT lpad(to_hex(n), 32, '0')::uuid, n || '@x.example', '', 'x', false, 0, now()"
         " FROM generate_series(1, $1) n",
         count,
     )
@@ -165,7 +167,8 @@ def test_a_million_users_take_no_memory_and_slow_readers_no_connection(
         ):
             form = {"username": "admin@x.example", "password": PASSWORD}
             await client.post("/register", json={"email": form["username"], "password": PASSWORD})
-            admin = ("uv", "run", "python", "-m", "app", "create-admin", "admin@x.example")
+            create = "uv run python -m app create-admin admin@x.example"
+            admin = ("bash", "-c", f"echo '{PASSWORD}' | {create}")
             await asyncio.to_thread(run, project, *admin, settings=settings)
             token = (await client.post("/token", data=form)).json()["access_token"]
             client.headers["Authorization"] = f"Bearer {token}"

