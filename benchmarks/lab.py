@@ -30,8 +30,8 @@ PACKAGES = (
 """Whose versions matter to what is measured."""
 
 _USERS = """
-INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)
-SELECT gen_random_uuid(), number || '@example.com', 'none', 'Ada Lovelace', true,
+INSERT INTO users (id, email, password_hash, full_name, is_admin, token_version, created_at)
+SELECT gen_random_uuid(), number || '@example.com', 'none', 'Ada Lovelace', true, 0,
        '2026-01-01T00:00:00Z'
 FROM generate_series(1, {number}) AS number
 """

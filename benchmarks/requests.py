@@ -128,8 +128,9 @@ def _add_users(database: Path, number: int) -> uuid.UUID:
     rows = [(each.hex, f"{each}@example.com", now) for each in ids]
     with sqlite3.connect(database) as connection:
         connection.executemany(
-            "INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)"
-            " VALUES (?, ?, 'none', 'Ada Lovelace', 1, ?)",
+            "INSERT INTO users"
+            " (id, email, password_hash, full_name, is_admin, token_version, created_at)"
+            " VALUES (?, ?, 'none', 'Ada Lovelace', 1, 0, ?)",
             rows,
         )
     connection.close()

@@ -127,6 +127,7 @@ def settings(database_url: str) -> dict[str, str]:
     """Return the settings of the subjects that share a database."""
     return {
         "SECRET_KEY": KEY,
+        "SERVICE_SLUG": "app",  # the issuer of the tokens, which all subjects take
         "DATABASE_URL": database_url,
         "ACCESS_TOKEN_MINUTES": "60",
         # One client registers all the users here.

@@ -36,8 +36,9 @@ TOKENS = jwt.PyJWT(
 HASH = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 BY_ID = "SELECT id, email, full_name, is_admin, created_at FROM users WHERE id = $1"
 PAGE = "SELECT id, email, full_name, is_admin, created_at FROM users ORDER BY id LIMIT $1"
-ADD = """INSERT INTO users (id, email, password_hash, full_name, is_admin, created_at)
-         VALUES ($1, $2, $3, NULL, false, $4)"""
+ADD = """INSERT INTO users
+         (id, email, password_hash, full_name, is_admin, token_version, created_at)
+         VALUES ($1, $2, $3, NULL, false, 0, $4)"""
 
 pool: Any
 

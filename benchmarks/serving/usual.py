@@ -58,6 +58,7 @@ class User(Base):
     password_hash: Mapped[str]
     full_name: Mapped[str | None]
     is_admin: Mapped[bool] = mapped_column(default=False)
+    token_version: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime.datetime] = mapped_column(
         DateTime(timezone=True), default=lambda: datetime.datetime.now(datetime.UTC)
     )
