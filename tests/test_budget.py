@@ -72,7 +72,7 @@ def test_the_owners_part_fits_its_budget(
     assert sum(counts.values()) <= budget, counts
 
 
-@pytest.mark.parametrize(("lifecycle", "budget"), [("depends", 200), ("clean-ioc", 275)])
+@pytest.mark.parametrize(("lifecycle", "budget"), [("depends", 200), ("clean-ioc", 250)])
 def test_the_lifecycles_glue_fits_its_budget(
     rendered: Rendered, lifecycle: str, budget: int
 ) -> None:

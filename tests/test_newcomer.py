@@ -266,12 +266,12 @@ CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", datab
         (
             "    container.register(UserRepository, lifespan=Lifespan.scoped)\n",
             "",
-            "needs UserRepository, which nothing provides: register it in a `dependencies.py`",
+            "needs UserRepository, which nothing provides: provide it in a `dependencies.py`",
         ),
         (
             "container.register(UserService, lifespan=Lifespan.scoped)",
             "container.register(UserService, lifespan=Lifespan.singleton)",
-            "the singleton UserService would keep Database of a scope: make both singletons",
+            "the singleton app/users/service.py: UserService would keep app/kit/database/",
         ),
         (
             "def make_password_hasher() -> PasswordHasher:",

@@ -1,7 +1,8 @@
-"""Providers as FastAPI knows them, and the aliases that name them.
+"""Providers as FastAPI knows them, the aliases that name them, and overrides.
 
 `PoolDep = Annotated[Pool, Depends(get_pool)]` in a `dependencies.py` makes `get_pool` the provider
-of `Pool`, in requests and outside. An alias elsewhere is FastAPI's alone.
+of `Pool`, in requests and outside. An alias elsewhere is FastAPI's alone. In tests,
+`create_app(settings, [override(Pool, fake)])` replaces what is provided.
 """
 
 import inspect
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from types import ModuleType
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
 from fastapi import params
 from starlette.requests import HTTPConnection
 
+T = TypeVar("T")
 Provider = Callable[..., Any]
 
 _VALUES = {"builtins", "collections", "datetime", "decimal", "pathlib", "types", "typing", "uuid"}
@@ -23,8 +25,11 @@ class WiringError(LookupError):
     """Objects cannot be made as the wiring says. The message names the place and the remedy."""
 
 
-class Singleton:
-    """A provider that runs once, when the root scope opens; requests get what it made."""
+class singleton:  # noqa: N801 (a decorator)
+    """Decorate a provider whose object lives as long as the app.
+
+    It runs once, when the root scope opens; requests get what it made.
+    """
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
@@ -37,9 +42,21 @@ class Singleton:
         return singletons[self]
 
 
-def singleton(provider: Provider) -> Singleton:
-    """Decorate a provider whose object lives as long as the app."""
-    return Singleton(provider)
+class Override(NamedTuple):
+    """`instance` replaces whatever is provided for `service`."""
+
+    service: type[Any]
+    instance: object
+
+
+def override(service: type[T], instance: T) -> Override:
+    """Return an override that reaches requests, WebSockets, streams and jobs.
+
+    Raise TypeError if `instance` is not a `service`; `AsyncMock(spec=AsyncClient)` is one.
+    """
+    if not isinstance(instance, service):
+        raise TypeError(f"this override takes a {service.__name__}, not {instance!r}")
+    return Override(service, instance)
 
 
 class Needed(NamedTuple):
@@ -55,7 +72,7 @@ def find_aliases(modules: Iterable[ModuleType]) -> dict[str, Needed]:
     aliases, singletons = {}, {}
     for module in modules:
         for name, value in vars(module).items():
-            if isinstance(value, Singleton):
+            if isinstance(value, singleton):
                 singletons[value] = name
             elif get_origin(value) is Annotated and (found := needed(value)):
                 aliases[f"{module.__name__}.{name}"] = found
@@ -75,10 +92,10 @@ def is_plain(wanted: Any) -> bool:
     return (get_origin(wanted) or wanted).__module__.partition(".")[0] in _VALUES
 
 
-def cannot_resolve(wanted: Any, known: Iterable[Any]) -> LookupError:
+def not_provided(wanted: Any, known: Iterable[Any], asker: str = "a scope") -> WiringError:
     names = ", ".join(sorted(map(name_of, known)))
-    remedy = "name its `dependencies.py` in `app/slices.py`"
-    return LookupError(f"nothing provides {name_of(wanted)}: {remedy}; there are: {names}")
+    remedy = f"provide it in a `dependencies.py` that `app/slices.py` names; there are: {names}"
+    return WiringError(f"{asker} needs {name_of(wanted)}, which nothing provides: {remedy}")
 
 
 @cache
@@ -109,7 +126,7 @@ async def run(provider: Provider, arguments: dict[str, Any], stack: AsyncExitSta
 
 
 def function_of(provider: Provider) -> Provider:
-    return provider.provider if isinstance(provider, Singleton) else provider
+    return provider.provider if isinstance(provider, singleton) else provider
 
 
 def place(provider: Any) -> str:

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 import app.kit.wiring
 import app.wiring
+from app.kit.errors import raises
 from app.kit.lifecycle import Override, RootScope, RootScopeDep, WiringError, override, singleton
 from app.kit.lifecycle import open_root_scope as open_with
 from app.kit.web import KitApp, create_lifespan, kit_middleware
@@ -192,6 +193,7 @@ async def test_error_of_a_request_reaches_its_providers(settings: Settings) -> N
     service = serve_slice(settings, SLICE)
 
     @service.get("/fails")
+    @raises(418)
     async def fails(repository: RepositoryDep) -> None:
         raise HTTPException(418)
 
@@ -264,9 +266,9 @@ async def test_plain_types_may_have_several_providers_but_are_not_resolved(
     settings: Settings,
 ) -> None:
     async with open_slice(settings, SLICE) as root_scope, root_scope.new_scope() as scope:
-        with pytest.raises(LookupError, match="nothing provides str"):
+        with pytest.raises(LookupError, match="needs str, which nothing provides"):
             await scope.resolve(str)
-    with pytest.raises(LookupError, match="nothing provides str"):
+    with pytest.raises(LookupError, match="needs str, which nothing provides"):
         async with open_slice(settings, SLICE, overrides=[override(str, "fake")]):
             pass
 
@@ -389,7 +391,7 @@ async def test_list_without_an_alias_provides_no_member(settings: Settings) -> N
     slice_ = module(CursorDep=Annotated[Cursor, Depends(get_pool_of)])
     async with open_slice(settings, slice_) as root_scope, root_scope.new_scope() as scope:
         assert isinstance(await scope.resolve(Cursor), Cursor)
-        with pytest.raises(LookupError, match="nothing provides Agent"):
+        with pytest.raises(LookupError, match="needs Agent, which nothing provides"):
             await scope.resolve(Agent)
 
 

@@ -1,9 +1,7 @@
 """How long objects live: a container (Clean IoC), checked at start, inside requests and outside."""
 
-from app.kit.lifecycle.opening import open_root_scope
-from app.kit.lifecycle.overrides import Override, override
-from app.kit.lifecycle.providers import WiringError, singleton
-from app.kit.lifecycle.scopes import Resolve, RootScope, RootScopeDep, WorkScope
+from app.kit.lifecycle.providers import Override, WiringError, override, singleton
+from app.kit.lifecycle.scopes import Resolve, RootScope, RootScopeDep, WorkScope, open_root_scope
 
 __all__ = [
     "Override",

@@ -1,7 +1,6 @@
 """How long objects live: providers of plain FastAPI `Depends`, inside requests and outside."""
 
-from app.kit.lifecycle.overrides import Override, override
-from app.kit.lifecycle.providers import WiringError, singleton
+from app.kit.lifecycle.providers import Override, WiringError, override, singleton
 from app.kit.lifecycle.scopes import RootScope, RootScopeDep, WorkScope, open_root_scope
 
 __all__ = [

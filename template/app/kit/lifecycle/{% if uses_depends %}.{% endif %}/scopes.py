@@ -15,8 +15,7 @@ from pydantic.fields import FieldInfo
 from starlette.requests import HTTPConnection
 
 from app.kit.lifecycle import providers
-from app.kit.lifecycle.overrides import Override
-from app.kit.lifecycle.providers import Needed, Provider, Singleton, WiringError, place
+from app.kit.lifecycle.providers import Needed, Override, Provider, WiringError, place, singleton
 from app.kit.settings import KitSettings
 
 T = TypeVar("T")
@@ -41,14 +40,14 @@ class RootScope:
     def override(self, override: Override) -> None:
         """Replace what is provided for a type. Raise LookupError if nothing provides it."""
         provider = self.find(override.service).provider
-        if isinstance(provider, Singleton):
+        if isinstance(provider, singleton):
             self.singletons[provider] = override.instance
         else:
             self.replacements[provider] = _constant(override.instance)
 
     def find(self, wanted: Any) -> Needed:
         if wanted not in self.needed:
-            raise providers.cannot_resolve(wanted, self.needed)
+            raise providers.not_provided(wanted, self.needed)
         return self.needed[wanted]
 
 
@@ -75,7 +74,7 @@ class WorkScope:
         """Return what a provider, or its replacement, makes in this scope."""
         provider = self._root_scope.replacements.get(needed.provider, needed.provider)
         scope, kept = self, self._made
-        if isinstance(provider, Singleton):
+        if isinstance(provider, singleton):
             scope, kept = self._root_scope.scope, self._root_scope.singletons
         elif not needed.use_cache:
             return await self._run(provider)
@@ -87,7 +86,7 @@ class WorkScope:
         arguments = {}
         for parameter, needed in providers.parameters(provider).items():
             if needed is not None:
-                if isinstance(provider, Singleton):
+                if isinstance(provider, singleton):
                     _check_lives_on(provider, needed.provider)
                 arguments[parameter.name] = await self.provide(needed)
             elif parameter.default is parameter.empty or isinstance(parameter.default, FieldInfo):
@@ -116,7 +115,7 @@ async def open_root_scope(
     async with root_scope.new_scope() as scope:
         root_scope.scope = scope
         for needed in aliases:
-            if isinstance(needed.provider, Singleton) and needed.provider not in replacements:
+            if isinstance(needed.provider, singleton) and needed.provider not in replacements:
                 await scope.provide(needed)
         yield root_scope
 
@@ -143,8 +142,8 @@ def _by_type(aliases: Iterable[Needed]) -> dict[Any, Needed]:
     return found
 
 
-def _check_lives_on(provider: Singleton, needed: Provider) -> None:
-    if needed is not get_root_scope and not isinstance(needed, Singleton):
+def _check_lives_on(provider: singleton, needed: Provider) -> None:
+    if needed is not get_root_scope and not isinstance(needed, singleton):
         fault = f"{place(provider)} is a singleton and would keep what {place(needed)} makes"
         raise WiringError(f"{fault} for a scope: make both singletons, or neither")
 

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from app.application import create_app
 from app.kit import wiring as kit_wiring
+from app.kit.errors import raises
 from app.kit.lifecycle import Resolve, RootScope, WorkScope, open_root_scope, override
 from app.settings import Settings
 from tests.kit.helpers import open_client
@@ -151,6 +152,7 @@ def serve(settings: Settings, **options: list[object]) -> FastAPI:
         await websocket.close()
 
     @app.get("/fails")
+    @raises(418)
     async def fails(registered: RegisteredDep) -> None:
         raise HTTPException(418)
 
