@@ -25,6 +25,8 @@ MAX_PIPELINED = 16
 """Requests that wait for the one before; clients that send more are disconnected."""
 HEAD_TIMEOUT_SECONDS = 10.0
 """For a request's head, from its first byte or from the beginning of the connection."""
+_LAST_HEAD_SECONDS = 0.5
+"""For a head that is on its way when the server stops, or not even begun."""
 _WATCH_SECONDS = 1.0
 _REPORT_SECONDS = 60.0
 
@@ -61,6 +63,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._watched.add(self.server_state)
             self._watch_silence()
 
+    def shutdown(self) -> None:
+        """End the connection, after the request that is on its way."""
+        if self._head_began_at is not None:
+            self.loop.call_later(_LAST_HEAD_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
+
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
@@ -89,6 +98,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_began_at = self.loop.time()
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _Refused(0)
+        if self._stopping:
+            self.app_state["stopping"] = True
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -103,6 +114,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._head_began_at = None
         super().on_headers_complete()
+        if self._stopping and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0
@@ -113,6 +126,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_message = False
         self._head_began_at = None
         super().on_message_complete()
+
+    @property
+    def _stopping(self) -> bool:
+        return getattr(self.config, "stopping", False)
 
     def _count(self, size: int) -> None:
         """Count a part of a head. Raise _Refused if it is too large, whatever its parts are."""

@@ -14,9 +14,12 @@ LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, settings: Settings, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Serve an app and yield the port."""
+async def serving(
+    app: FastAPI, settings: Settings, host: str = "127.0.0.1", *, stopping: bool = False
+) -> AsyncIterator[int]:
+    """Serve an app and yield the port. `stopping` is the state after SIGTERM."""
     config = server_config(settings, host, 0, app=app)
+    config.stopping = stopping
     server = uvicorn.Server(config)
     listener = config.bind_socket()
     running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import cast
 
 import pytest
@@ -140,6 +141,30 @@ async def test_silent_connection_is_closed(
             await client.reader.readuntil(b"}")
         await client.send(sent or b"\r\n" * len(first))
         assert b"408 Request Timeout" in await client.receive()
+
+
+async def test_stopping_server_sends_clients_elsewhere(app: FastAPI, settings: Settings) -> None:
+    async with serving(app, settings, stopping=True) as port:
+        for path, status in ((b"livez", 200), (b"readyz", 503)):
+            async with connected(port) as client:
+                await client.send(b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+                answer = await client.receive()
+                assert answer.startswith(b"HTTP/1.1 %d" % status)
+                assert b"\r\nconnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("sent", [b"", START])
+async def test_request_on_its_way_is_answered(
+    app: FastAPI, settings: Settings, sent: bytes
+) -> None:
+    async with AsyncExitStack() as stack:
+        async with serving(app, settings) as port:
+            client = await stack.enter_async_context(connected(port))
+            await client.send(sent)
+            await asyncio.sleep(0.05)
+            # While the server stops.
+            asyncio.get_running_loop().call_later(0.2, client.writer.write, LIVEZ[len(sent) :])
+        assert await client.status() == 200
 
 
 async def test_path_of_a_proxy_is_put_back(app: FastAPI, settings: Settings) -> None:
