@@ -29,13 +29,17 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 class Valkey:
     """A server on a free TCP port; without `options` it stores nothing on disk."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, user: str | None = None) -> None:
         self.folder = folder
         self.options = options
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.client = redis.Redis.from_url(self.url, socket_timeout=5)
+        self.user = user
+        self.client = self.database(0)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def database(self, number: int) -> redis.Redis:
+        return redis.Redis(port=self.port, db=number, username=self.user, socket_timeout=5)
 
     def start(self) -> None:
         with (self.folder / "valkey.log").open("ab") as log:
@@ -74,9 +78,9 @@ class Valkey:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[Valkey]:
-    """Yield a temporary server."""
-    valkey = Valkey(folder, *options)
+def running(folder: Path, *options: str, user: str | None = None) -> Iterator[Valkey]:
+    """Yield a temporary server; `user` is who needs no password in its list of users."""
+    valkey = Valkey(folder, *options, user=user)
     valkey.start()
     try:
         yield valkey

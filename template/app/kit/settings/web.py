@@ -64,7 +64,7 @@ HostList = Annotated[
 
 
 class WebSettings(BaseSettings):
-    environment: Literal["development", "production"] = "production"
+    environment: Literal["development", "staging", "production"] = "production"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe records that are logged; those of libraries are never at DEBUG."""
 
@@ -88,8 +88,10 @@ class WebSettings(BaseSettings):
     """Seconds for a request body, and one more for each kilobyte; a slower one is refused (408)."""
     http_timeout: float = Field(default=5.0, gt=0)
     """Seconds for one step of an outbound HTTP request."""
+    shutdown_delay: float = Field(default=1.0, ge=0)
+    """Seconds for which requests are still taken after SIGTERM, while clients turn elsewhere."""
     shutdown_timeout: int = Field(default=20, ge=1)
-    """Grace period in seconds for in-flight requests after SIGTERM."""
+    """Seconds for requests in flight after that."""
 
     @property
     def shows_docs(self) -> bool:

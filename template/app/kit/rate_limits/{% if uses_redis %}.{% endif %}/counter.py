@@ -11,10 +11,10 @@ from typing import Any
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from redis.asyncio import BlockingConnectionPool
 
 from app.kit.outages import Outage
 from app.kit.rate_limits.memory import MemoryCounter, RateLimit
+from app.kit.redis import open_redis
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
@@ -83,23 +83,9 @@ def _digest(key: str) -> str:
 @asynccontextmanager
 async def open_counter(settings: KitSettings) -> AsyncIterator[RateCounter]:
     """Open the counter. It connects with the first count."""
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=_MAX_CONNECTIONS,
-        # The counter has its own deadline; the client's defaults retry for seconds.
-        timeout=None,
-        retry=None,
-        socket_timeout=None,
-        socket_connect_timeout=None,
-    )
-    options: dict[str, Any] = {"connection_pool": pool}
-    storage = RedisStorage(
-        "async+redis://",
-        implementation="redispy",
-        key_prefix=f"{settings.redis_prefix}:limits",
-        **options,
-    )
-    try:
-        yield RateCounter(storage)
-    finally:
-        await pool.disconnect()
+    async with open_redis(settings, _MAX_CONNECTIONS) as redis:
+        options: dict[str, Any] = {"connection_pool": redis.connection_pool}
+        prefix = f"{settings.key_prefix}:limits"
+        yield RateCounter(
+            RedisStorage("async+redis://", implementation="redispy", key_prefix=prefix, **options)
+        )

@@ -14,9 +14,10 @@ from contextvars import Context
 from typing import Any
 from uuid import uuid4
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 
 from app.kit.outages import describe
+from app.kit.redis import open_redis
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
@@ -170,19 +171,10 @@ def _start(run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
 @asynccontextmanager
 async def open_backplane(settings: KitSettings) -> AsyncIterator[Backplane]:
     """Open the backplane. It connects when there is something to send or someone to listen."""
-    # The backplane has its own deadlines; the client's defaults retry for seconds.
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=_MAX_CONNECTIONS,
-        timeout=None,
-        socket_timeout=None,
-        socket_connect_timeout=None,
-        retry=None,
-    )
-    async with Redis.from_pool(pool) as redis:
+    async with open_redis(settings, _MAX_CONNECTIONS) as redis:
         # Unlike keys, channels do not depend on the number (`/0`, `/1`) that the URL ends in.
-        number = pool.connection_kwargs.get("db", 0)
-        backplane = Backplane(redis, f"{settings.redis_prefix}:{number}:websockets")
+        number = redis.connection_pool.connection_kwargs.get("db", 0)
+        backplane = Backplane(redis, f"{settings.key_prefix}:{number}:websockets")
         try:
             yield backplane
         finally:

@@ -158,7 +158,7 @@ async def test_foreign_messages_on_the_channel_are_ignored(
 ) -> None:
     async with serve() as server, Redis.from_url(settings.redis_url) as redis:
         client = await server.join()
-        channel = f"{settings.redis_prefix}:0:websockets"
+        channel = f"{settings.key_prefix}:0:websockets"
         for data in (
             "garbage",
             "{}",
@@ -202,7 +202,7 @@ async def test_losses_of_several_workers_cause_one_resync(serve: Serve, settings
     async with serve() as server, Redis.from_url(settings.redis_url) as redis:
         client = await server.join()
         for _ in range(3):
-            await redis.publish(f"{settings.redis_prefix}:0:websockets", "[]")
+            await redis.publish(f"{settings.key_prefix}:0:websockets", "[]")
         assert await client.receive() == {"type": "resync"}
         await asyncio.sleep(0.3)
         await client.send(type="ping")
