@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,9 @@ from pathlib import Path
 import asyncpg
 import httpx2
 import pytest
+import redis
 
-from tests import postgresql
+from tests import postgresql, valkey
 from tests.conftest import Rendered, as_parameter
 from tests.postgresql import Proxy, load, new_database
 from tests.projects import render, run
@@ -235,6 +237,34 @@ def test_incomplete_data_is_created_again(tmp_path: Path) -> None:
     with module.running(folder, keep=True) as url:
         postgresql.execute(url, "SELECT 1")
     postgresql.forget(folder)
+
+
+def test_recycled_process_id_does_not_keep_the_server_from_starting(tmp_path: Path) -> None:
+    """A machine that was cut off leaves `postmaster.pid`; another program has the id now."""
+    module = load()
+    folder = tmp_path / "postgresql"
+    with module.running(folder, keep=True) as url:
+        postgresql.execute(url, "CREATE TABLE kept ()")
+        pid_file = module._Server(folder, keep=True).data / "postmaster.pid"
+        left = pid_file.read_text()
+    pid_file.write_text(left.replace(left.partition("\n")[0], str(os.getpid()), 1))
+    with module.running(folder, keep=True) as url:
+        assert fetch(url, "SELECT count(*) FROM kept") == [0]
+    postgresql.forget(folder)
+
+
+def test_long_names_with_spaces_are_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of a socket may have about 100 bytes, those of data and `TMPDIR` more."""
+    folder = tmp_path / ("a long name " * 10)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with postgresql.running(folder / "postgresql") as url:
+        assert fetch(url, "SELECT 1") == [1]
+    with valkey.load().running() as url, redis.Redis.from_url(url) as client:
+        assert client.ping()
 
 
 def test_failed_start_shows_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

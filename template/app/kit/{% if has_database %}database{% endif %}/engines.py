@@ -8,16 +8,21 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.database.dialect import create_engines, create_gates, dispose, find_fault
-from app.kit.database.errors import translate_connection_errors, translate_statement_errors
+from app.kit.database.errors import (
+    DatabaseUnavailable,
+    translate_connection_errors,
+    translate_statement_errors,
+)
 from app.kit.database.gate import Gate
 from app.kit.database.unit import watch_failures
-from app.kit.errors import Unavailable
+from app.kit.errors import Unavailable, raises
 from app.kit.outages import Outage
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
 
 
+@raises(DatabaseUnavailable)
 class Engines:
     """`reading` runs statements without a transaction and refuses to write; `writing` commits."""
 

@@ -12,11 +12,20 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.kit.database.dialect import is_contention, is_invalid_text, is_lost, is_unavailable
+from app.kit.database.dialect import (
+    CONNECTION_ERRORS,
+    is_contention,
+    is_invalid_text,
+    is_lost,
+    is_unavailable,
+)
 from app.kit.errors import InvalidText, ServiceError, Unavailable
 from app.kit.outages import Outage, describe
 
 logger = logging.getLogger(__name__)
+
+# The built-in TimeoutError is an OSError.
+_NOT_CONNECTED: tuple[type[Exception], ...] = (PoolTimeoutError, OSError, *CONNECTION_ERRORS)
 
 
 class DatabaseUnavailable(Unavailable):
@@ -32,7 +41,7 @@ def translate_statement_errors(engine: Engine, outage: Outage, *, writes: bool) 
 
     @event.listens_for(engine, "handle_error")
     def translate(context: ExceptionContext) -> ServiceError | None:
-        error = context.sqlalchemy_exception
+        error, is_connected = context.sqlalchemy_exception, context.connection is not None
         if is_invalid_text(context.original_exception):
             return InvalidText()
         if isinstance(context.original_exception, OSError) or (
@@ -40,7 +49,7 @@ def translate_statement_errors(engine: Engine, outage: Outage, *, writes: bool) 
         ):
             # A statement that times out invalidates its connection: no rollback would reach it.
             context.is_disconnect = True
-        elif not (isinstance(error, DBAPIError) and is_unavailable(error)):
+        elif not isinstance(error, DBAPIError) or (is_connected and not is_unavailable(error)):
             return None
         if is_contention(context.original_exception):
             logger.warning("statement given up: %s", describe(context.original_exception))
@@ -54,6 +63,6 @@ def translate_connection_errors(outage: Outage) -> Iterator[None]:
     """Raise DatabaseUnavailable if no connection can be had, in time or at all."""
     try:
         yield
-    except (PoolTimeoutError, OSError) as error:  # the built-in TimeoutError is an OSError
+    except _NOT_CONNECTED as error:
         outage.fail(error)
         raise DatabaseUnavailable from error

@@ -5,21 +5,31 @@ BEGIN and ROLLBACK, and the server refuses a write on it.
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
-from sqlalchemy import event, text
-from sqlalchemy.engine.interfaces import AdaptedConnection, DBAPIConnection
+import asyncpg
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.engine.interfaces import (
+    AdaptedConnection,
+    DBAPIConnection,
+    DBAPICursor,
+    ExecutionContext,
+)
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
+from app.kit.database.connecting import create_direct_engine, create_pooled_engine, limits_of
 from app.kit.database.gate import Gate
 from app.kit.settings import KitSettings
-from app.kit.settings.database_url import parse_database_url
 
 _CLOSE_TIMEOUT_SECONDS = 2.0
 _MIGRATIONS = 7_305_817_640_912_311
 """The advisory lock that serializes migrating processes."""
+
+CONNECTION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
+"""Raised as they are if the server refuses a connection, or it is lost while it is new."""
 
 _TRY_AGAIN = ("08", "40", "53", "57")
 """SQLSTATE classes: connection, rollback (deadlock), resources, intervention (timeouts)."""
@@ -27,6 +37,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _READ_ONLY = "25006"
 _INVALID_TEXT = ("22021", "22P05")  # NUL in text, in JSON
 _STALE_PLAN = "cached statement plan is invalid"  # a column's type has changed
+_IS_FIRST = "app.is_first"
 _CONTENTION = ("40", "55", "57014")  # deadlock, lock not available, statement timeout
 _STATE = text(
     "SELECT pg_is_in_recovery() OR (:writes AND current_setting('transaction_read_only') = 'on'),"
@@ -40,21 +51,13 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
     Neither connects yet.
     """
     pool = {
-        "hide_parameters": True,  # errors are logged, and a parameter may be a password's hash
         "pool_size": settings.database_pool_size,
         "max_overflow": settings.database_max_overflow,
         "pool_timeout": settings.database_pool_timeout,
         "pool_recycle": settings.database_pool_recycle,
     }
-    url = parse_database_url(settings.database_url).url
-    reading = create_async_engine(
-        url,
-        isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
-        connect_args=_connect_args(settings, default_transaction_read_only="on"),
-        **pool,
-    )
-    writing = create_async_engine(url, connect_args=_connect_args(settings), **pool)
+    reading = create_pooled_engine(settings, writes=False, **pool)
+    writing = create_pooled_engine(settings, writes=True, **pool)
 
     @event.listens_for(writing.sync_engine, "checkout")
     def check(connection: AdaptedConnection, *_: Any) -> None:
@@ -65,7 +68,39 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
         if connection.driver_connection.is_closed():
             raise InvalidatePoolError
 
+    _survive_changed_types(writing.sync_engine)
     return reading, writing
+
+
+def _survive_changed_types(engine: Engine) -> None:
+    """Run a transaction's first statement again if a column's type has changed meanwhile.
+
+    No prepared statement survives that, and the server has ended the transaction. A read is
+    repeated on another connection; a later statement cannot be repeated without those before it.
+    """
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.info[_IS_FIRST] = True
+
+    @event.listens_for(engine, "do_execute")
+    def execute(
+        cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext
+    ) -> bool:
+        run = partial(context.dialect.do_execute, cursor, statement, parameters, context)
+        connection = context.root_connection
+        # Outside of a transaction, it may be a connection that is being made, without `info`.
+        is_first = connection.in_transaction() and connection.info.pop(_IS_FIRST, False)
+        try:
+            run()
+        except context.dialect.loaded_dbapi.Error as error:
+            if not (is_first and _is_stale(error)):
+                raise
+            context.handle_dbapi_exception(error)  # the dialect forgets its prepared statements
+            context.pre_exec()
+            connection.connection.rollback()
+            run()
+        return True  # it has run
 
 
 def create_gates(settings: KitSettings) -> tuple[Gate, Gate]:
@@ -80,17 +115,16 @@ def create_migration_engine(settings: KitSettings) -> AsyncEngine:
 
     A migration that waited for a table without a limit would block every statement behind it.
     """
-    arguments = _connect_args(settings, statement_timeout="0")
-    arguments["command_timeout"] = None
-    url = parse_database_url(settings.database_url).url
-    engine = create_async_engine(url, poolclass=NullPool, connect_args=arguments)
+    limits = limits_of(settings) | {"statement_timeout": "0"}
+    engine = create_direct_engine(settings, poolclass=NullPool)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: DBAPIConnection, _: object) -> None:
         cursor = connection.cursor()
-        cursor.execute("SET lock_timeout = 0")
+        for name, value in {**limits, "lock_timeout": "0"}.items():
+            cursor.execute(f"SET {name} = {value}")
         cursor.execute(f"SELECT pg_advisory_lock({_MIGRATIONS})")  # held as long as the connection
-        cursor.execute(f"SET lock_timeout = {_milliseconds(settings.database_lock_timeout)}")
+        cursor.execute(f"SET lock_timeout = {limits['lock_timeout']}")
         cursor.close()
         connection.commit()
 
@@ -115,29 +149,6 @@ async def dispose(engine: AsyncEngine) -> None:
         is_late = True
         closing[-1].driver_connection.terminate()
         await engine.dispose()
-
-
-def _connect_args(settings: KitSettings, **server_settings: str) -> dict[str, object]:
-    connecting = parse_database_url(settings.database_url)
-    return {
-        "timeout": settings.database_connect_timeout,
-        "command_timeout": settings.database_command_timeout,
-        **connecting.arguments,
-        "server_settings": {
-            "application_name": settings.service_slug,
-            **connecting.server_settings,
-            "idle_in_transaction_session_timeout": _milliseconds(
-                settings.database_idle_in_transaction_timeout
-            ),
-            "lock_timeout": _milliseconds(settings.database_lock_timeout),
-            "statement_timeout": _milliseconds(settings.database_statement_timeout),
-            **server_settings,
-        },
-    }
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(int(seconds * 1000))
 
 
 async def find_fault(connection: AsyncConnection, *, writes: bool) -> str | None:
@@ -166,9 +177,12 @@ def is_lost(error: DBAPIError, *, writes: bool) -> bool:
     column's type has changed, which no prepared statement survives.
     """
     is_standby = writes and _sqlstate(error.orig) == _READ_ONLY
+    return is_standby or _is_stale(error.orig)
+
+
+def _is_stale(error: BaseException | None) -> bool:
     # Other messages may quote what a client has sent.
-    is_stale = _sqlstate(error.orig) in ("", "0A000") and _STALE_PLAN in str(error.orig)
-    return is_standby or is_stale
+    return _sqlstate(error) in ("", "0A000") and _STALE_PLAN in str(error)
 
 
 def is_contention(error: BaseException) -> bool:

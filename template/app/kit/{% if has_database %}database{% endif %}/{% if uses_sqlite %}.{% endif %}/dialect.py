@@ -31,6 +31,9 @@ from app.kit.database.gate import Gate
 from app.kit.errors import InvalidText
 from app.kit.settings import KitSettings
 
+CONNECTION_ERRORS: tuple[type[Exception], ...] = ()
+"""Errors of the driver that are raised as they are if no connection can be had: none."""
+
 _READERS = 5
 _MIGRATION_TIMEOUT_SECONDS = 60.0  # for the processes that migrate before this one
 _MIGRATED = text("SELECT name FROM sqlite_master WHERE name = 'alembic_version'")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, nullcontext, suppress
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -38,15 +39,62 @@ async def show(db: Database, name: str) -> str:
     return str((await db.execute(text(f"SHOW {name}"))).scalar_one())
 
 
-async def test_the_server_knows_every_limit(settings: Settings) -> None:
-    async with open_engines(settings) as engines:
+def behind(settings: Settings, pooler: str) -> Settings:
+    direct = settings.database_url
+    return settings.model_copy(
+        update={"database_pooler": pooler, "database_direct_url": direct, "database_pool_size": 1}
+    )
+
+
+@pytest.mark.parametrize("pooler", ["none", "session", "transaction"])
+async def test_the_server_knows_every_limit(settings: Settings, pooler: str) -> None:
+    async with open_engines(behind(settings, pooler)) as engines:
         db = Database(engines)
-        assert await show(db, "default_transaction_read_only") == "on"
+        assert await show(db, "transaction_read_only") == "on"
+        assert await show(db, "statement_timeout") == "4s"
         async with db.transaction():
-            assert await show(db, "default_transaction_read_only") == "off"
+            assert await show(db, "transaction_read_only") == "off"
             assert await show(db, "statement_timeout") == "4s"
             assert await show(db, "lock_timeout") == "2s"
             assert await show(db, "idle_in_transaction_session_timeout") == "10s"
+
+
+async def test_nothing_outlives_a_transaction_that_a_pooler_moves(settings: Settings) -> None:
+    """The next transaction may run in another session of the server."""
+    prepared = text("SELECT name FROM pg_prepared_statements WHERE name <> ''")
+    outside = text("SELECT setting || unit FROM pg_settings WHERE name = 'statement_timeout'")
+    async with open_engines(behind(settings, "transaction")) as engines:
+        db = Database(engines)
+        for _ in range(2):
+            assert (await db.execute(prepared)).all() == []
+            await db.scalars(select(User))
+            async with db.transaction() as session:
+                session.add(User(email=f"{uuid4()}@example.com", password_hash="x"))
+                await session.flush()
+                assert (await db.execute(prepared)).all() == []
+        async with engines.writing.connect() as connection:
+            raw = await connection.get_raw_connection()
+            assert raw.driver_connection is not None
+            assert await raw.driver_connection.fetchval(str(outside)) != "4000ms"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"database_pooler": "statement"}, "'session' or 'transaction'"),
+        ({"database_pooler": "transaction"}, "DATABASE_DIRECT_URL"),
+        ({"database_direct_url": "mysql://localhost/app"}, "postgresql://"),
+        (
+            {"database_pooler": "session", "database_url": "postgresql://h/d?options=-c%20a%3Db"},
+            "ALTER ROLE",
+        ),
+    ],
+)
+def test_what_no_pooler_can_do_is_refused(
+    settings: Settings, given: dict[str, str], named: str
+) -> None:
+    with pytest.raises(ValidationError, match=named):
+        GivenSettings(**{**settings.model_dump(), **given})
 
 
 async def test_a_slow_statement_is_ended(settings: Settings) -> None:
@@ -148,9 +196,32 @@ async def test_lost_connection_fails_the_whole_transaction(
         assert len((await db.scalars(select(User))).all()) == 1
 
 
-async def test_a_missing_server_is_reported_in_time(settings: Settings) -> None:
-    nowhere = {"database_url": "postgresql+asyncpg://postgres@127.0.0.1:1/x"}
-    async with open_engines(settings.model_copy(update=nowhere)) as engines:
+async def test_a_connection_that_is_lost_while_it_is_new_is_unavailable(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy asks for the types of JSON first, and does not translate what goes wrong there."""
+    set_type_codec = asyncpg.Connection.set_type_codec
+
+    async def lose(connection: Any, *arguments: Any, **options: Any) -> None:
+        with suppress(asyncpg.PostgresError):
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        await set_type_codec(connection, *arguments, **options)
+
+    monkeypatch.setattr(asyncpg.Connection, "set_type_codec", lose)
+    async with open_engines(settings) as engines:
+        with pytest.raises(DatabaseUnavailable):
+            await Database(engines).execute(ONE)
+        with pytest.raises(DatabaseUnavailable):
+            async with Database(engines).transaction():
+                pass
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_a_missing_server_is_reported_in_time(settings: Settings, refuses: bool) -> None:
+    """So is one that refuses connections: too many, a wrong password, an unknown database."""
+    unknown = settings.database_url.replace("/test_", "/no_such_")
+    url = unknown if refuses else "postgresql+asyncpg://postgres@127.0.0.1:1/x"
+    async with open_engines(settings.model_copy(update={"database_url": url})) as engines:
         with pytest.raises(DatabaseUnavailable):
             await engines.check()
         with pytest.raises(DatabaseUnavailable):
@@ -205,18 +276,33 @@ async def test_server_that_becomes_a_standby_is_left(settings: Settings) -> None
             await session.execute(insert(User).values(email="x", password_hash="x"))
 
 
-async def test_column_whose_type_changes_costs_no_read(settings: Settings) -> None:
+@pytest.mark.parametrize("is_write", [False, True])
+async def test_column_whose_type_changes_costs_nothing(settings: Settings, is_write: bool) -> None:
     async with open_engines(settings) as engines, open_engines(settings) as other:
         db = Database(engines)
-        statement: Select[Any] = select(text("x")).select_from(text("changing"))
+        reading: Select[Any] = select(text("x")).select_from(text("changing"))
+
+        async def use() -> Any:
+            if not is_write:
+                return await db.scalar(reading)
+            async with db.transaction() as session:
+                return await session.scalar(text("UPDATE changing SET x = x RETURNING x"))
+
         async with Database(other).transaction() as session:
             await session.execute(text("CREATE TABLE changing (x integer)"))
             await session.execute(text("INSERT INTO changing VALUES (1)"))
         try:
-            assert await db.scalar(statement) == 1
+            assert await use() == 1
             async with Database(other).transaction() as session:
                 await session.execute(text("ALTER TABLE changing ALTER x TYPE text"))
-            assert await db.scalar(statement) == "1"
+            assert await use() == "1"
+            async with Database(other).transaction() as session:
+                await session.execute(text("ALTER TABLE changing ALTER x TYPE integer USING 2"))
+            with pytest.raises(DatabaseUnavailable) if is_write else nullcontext():
+                async with db.transaction():
+                    await db.execute(ONE)
+                    await use()  # not the first: what came before cannot be repeated
+            assert await use() == 2
         finally:
             async with Database(other).transaction() as session:
                 await session.execute(text("DROP TABLE changing"))

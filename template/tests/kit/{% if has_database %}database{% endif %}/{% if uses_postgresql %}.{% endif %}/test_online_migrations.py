@@ -62,8 +62,10 @@ def test_index_is_created_concurrently(
     assert index(settings) is True
 
 
-def test_unreachable_database_is_said_in_one_line(settings: Settings) -> None:
-    nowhere = {"database_url": "postgresql+asyncpg://nobody@127.0.0.1:1/nowhere"}
+@pytest.mark.parametrize("name", ["database_url", "database_direct_url"])
+def test_unreachable_database_is_said_in_one_line(settings: Settings, name: str) -> None:
+    """The server itself, if it is named: a pooler has no session for the lock of migrations."""
+    nowhere = {name: "postgresql+asyncpg://nobody@127.0.0.1:1/nowhere"}
     with pytest.raises(ServiceError, match="The database cannot be reached: ") as raised:
         migrate(settings.model_copy(update=nowhere))
     assert "\n" not in str(raised.value)
