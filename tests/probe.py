@@ -91,6 +91,7 @@ JOBS = {
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from app.kit.jobs import Run, job
@@ -108,6 +109,15 @@ async def write(run: Run, path: str, name: str, seconds: float) -> None:
     say(path, "ended", name, run.attempt)
 
 
+@job()
+async def cling(run: Run, path: str) -> None:
+    """Ignore every interruption."""
+    say(path, "began", "cling", run.attempt)
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
 @job(cron="* * * * *")
 async def tick(run: Run) -> None:
     if path := os.environ.get("TICKS"):
@@ -119,7 +129,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.kit.wiring import JobQueueDep
-from app.probe.jobs import write
+from app.probe.jobs import cling, write
 
 router = APIRouter(prefix="/probe")
 
@@ -134,6 +144,11 @@ class Work(BaseModel):
 async def enqueue(work: Work, jobs: JobQueueDep) -> None:
     for number in range(work.count):
         await jobs.enqueue(write, work.path, str(number), work.seconds)
+
+
+@router.post("/cling", status_code=202)
+async def enqueue_clinging(work: Work, jobs: JobQueueDep) -> None:
+    await jobs.enqueue(cling, work.path)
 ''',
 }
 

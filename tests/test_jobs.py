@@ -52,10 +52,10 @@ class Queue:
         self.said = project / "said.txt"
         self.said.touch()
 
-    def enqueue(self, count: int = 1, seconds: float = 0) -> None:
+    def enqueue(self, count: int = 1, seconds: float = 0, kind: str = "jobs") -> None:
         with start(self.project, *SERVE, settings=self.settings) as service:
             work = {"path": str(self.said), "count": count, "seconds": seconds}
-            response = httpx2.post(f"{service.url}/probe/jobs", json=work, timeout=60)
+            response = httpx2.post(f"{service.url}/probe/{kind}", json=work, timeout=60)
             assert response.status_code == 202, service.log.read_text()
             service.stop()
 
@@ -67,6 +67,12 @@ class Queue:
     def wait_for(self, what: str, count: int, within: float) -> None:
         deadline = time.monotonic() + within
         while len(set(self.heard(what))) < count or len(self.heard(what)) < count:
+            assert time.monotonic() < deadline, self.said.read_text()
+            time.sleep(0.05)
+
+    def wait_for_count(self, what: str, count: int, within: float) -> None:
+        deadline = time.monotonic() + within
+        while len(self.heard(what)) < count:
             assert time.monotonic() < deadline, self.said.read_text()
             time.sleep(0.05)
 
@@ -131,6 +137,91 @@ def test_job_of_a_killed_worker_runs_again(queue: Queue) -> None:
     ]
 
 
+@pytest.mark.parametrize("variant", VARIANTS[1:], indirect=True)
+def test_worker_that_was_frozen_leaves_its_job_to_the_one_that_has_it(queue: Queue) -> None:
+    """It would put it back, to be run a third time, or acknowledge what another one still runs."""
+    queue.enqueue(seconds=60)
+    with queue.worker() as first:
+        queue.wait_for("began", 1, within=20)
+        (process,) = children(first.process.pid)
+        with queue.worker() as second:
+            os.kill(process, signal.SIGSTOP)
+            try:
+                queue.wait_for_count("began", 2, within=TAKEOVER_TIMEOUT_SECONDS)
+            finally:
+                os.kill(process, signal.SIGCONT)
+            deadline = time.monotonic() + 30
+            while "job taken over by another worker" not in first.log.read_text():
+                assert time.monotonic() < deadline, first.log.read_text()
+                time.sleep(0.1)
+            time.sleep(8)  # longer than between two heartbeats
+            assert len(queue.heard("began")) == 2
+            second.kill()  # the job is still the second one's, so it runs again
+        queue.wait_for_count("began", 3, within=TAKEOVER_TIMEOUT_SECONDS)
+
+
+@pytest.mark.parametrize("variant", VARIANTS[1:2], indirect=True)
+def test_jobs_that_are_enqueued_while_the_queue_is_down_run_later(queue: Queue) -> None:
+    """Also if their service dies: the database has them."""
+    work = {"path": str(queue.said), "count": 10}
+    with start(queue.project, *SERVE, settings=queue.settings) as service:
+        queue.server.kill()
+        started = time.monotonic()
+        for _ in range(3):
+            assert httpx2.post(f"{service.url}/probe/jobs", json=work).status_code == 202
+        form = {"email": "ada@example.com", "password": PASSWORD}
+        assert httpx2.post(f"{service.url}/register", json=form, timeout=30).status_code == 201
+        assert time.monotonic() - started < 3 * 3
+        assert service.log.read_text().count("queue unavailable") == 1
+        assert not service.errors()
+        service.kill()
+    with queue.worker() as worker:
+        queue.server.start()
+        queue.wait_for_count("ended", 30, within=90)
+        deadline = time.monotonic() + 30
+        while "users.send_mail" not in worker.log.read_text():
+            assert time.monotonic() < deadline, worker.log.read_text()
+            time.sleep(0.1)
+    assert len(queue.heard("began")) == 30
+
+
+@pytest.mark.parametrize("variant", VARIANTS[2:], indirect=True)
+def test_request_fails_at_once_while_the_queue_is_down(queue: Queue) -> None:
+    with start(queue.project, *SERVE, settings=queue.settings) as service:
+        queue.server.kill()
+        started = time.monotonic()
+        for _ in range(5):
+            work = {"path": str(queue.said)}
+            response = httpx2.post(f"{service.url}/probe/jobs", json=work, timeout=30)
+            assert response.status_code == 503
+        assert time.monotonic() - started < 3
+        assert "probe.write" in service.log.read_text()
+        queue.server.start()
+        deadline = time.monotonic() + 10
+        while httpx2.post(f"{service.url}/probe/jobs", json=work, timeout=30).status_code != 202:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@for_each_queue
+def test_worker_of_another_release_leaves_jobs_that_it_does_not_know(
+    queue: Queue, installed: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(installed(**variant), old, symlinks=True)
+    with start_worker(old, queue.settings) as other, queue.worker() as worker:
+        queue.enqueue(count=40)
+        time.sleep(5)
+        assert other.stop() == 0
+        queue.wait_for("ended", 40, within=60)
+        assert worker.stop() == 0
+        assert "job unknown" in (log := other.log.read_text())
+        assert str(queue.said) not in log
+        assert not other.errors(), log
+        assert not worker.errors()
+    assert len(queue.heard("began")) == 40
+
+
 @for_each_queue
 def test_two_workers_run_each_of_a_thousand_jobs_once(queue: Queue) -> None:
     queue.enqueue(count=1000)
@@ -155,7 +246,7 @@ def test_killed_server_loses_no_job(queue: Queue) -> None:
         queue.wait_for("ended", 300, within=120)
         assert one.stop() == other.stop() == 0
         # A worker that starts slowly may not see the outage.
-        assert "the queue does not answer" in one.log.read_text() + other.log.read_text()
+        assert "queue unavailable" in one.log.read_text() + other.log.read_text()
     assert set(queue.heard("ended")) == {str(number) for number in range(300)}
 
 
@@ -180,9 +271,22 @@ def test_worker_stops_while_the_queue_is_frozen(queue: Queue) -> None:
         queue.server.signal(signal.SIGSTOP)
         try:
             time.sleep(1)
+            started = time.monotonic()
             assert worker.stop(timeout=45) == 0
+            assert time.monotonic() - started < 1 + 10 + 3
         finally:
             queue.server.signal(signal.SIGCONT)
+
+
+@for_each_queue
+def test_worker_ends_although_a_job_ignores_its_interruption(queue: Queue) -> None:
+    queue.enqueue(kind="cling")
+    with queue.worker(SHUTDOWN_TIMEOUT="1") as worker:
+        queue.wait_for("began", 1, within=20)
+        started = time.monotonic()
+        assert worker.stop(timeout=45) == 1
+        assert time.monotonic() - started < 1 + 10 + 3
+        assert "the process ends without them" in worker.log.read_text()
 
 
 @for_each_queue
@@ -192,7 +296,7 @@ def test_worker_stops_while_the_queue_is_down(queue: Queue) -> None:
         queue.wait_for("began", 1, within=20)
         queue.server.kill()
         deadline = time.monotonic() + 45
-        while "the queue does not answer" not in worker.log.read_text():
+        while "queue unavailable" not in worker.log.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert worker.stop() == 0

@@ -34,6 +34,10 @@ async def echo(scope: WorkScope, command: str, run: str) -> str:
     return f"{command} {run} {(await scope.resolve(Settings)).service_name}"
 
 
+async def count(scope: WorkScope, first: str, *others: str) -> str:
+    return f"{first} and {len(others)} more"
+
+
 async def fail(scope: WorkScope) -> str:
     raise NotFound("There is no such thing.")
 
@@ -48,6 +52,7 @@ def command_line(service: Service, monkeypatch: pytest.MonkeyPatch) -> CommandLi
     monkeypatch.setattr(commands, "configure_logging", Mock())
     own = [
         Command("echo", echo, ["command", "run"]),
+        Command("count", count, ["first", "others..."]),
         Command("fail", fail),
         Command("break-down", break_down),
     ]
@@ -59,6 +64,15 @@ def test_command_runs_in_a_scope_and_prints_its_result(
 ) -> None:
     command_line.run(["echo", "a", "b"])
     assert capsys.readouterr().out == f"a b {settings.service_name}\n"
+
+
+def test_last_argument_may_be_several_words(
+    command_line: CommandLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command_line.run(["count", "a", "b", "c"])
+    assert capsys.readouterr().out == "a and 2 more\n"
+    with pytest.raises(SystemExit):
+        command_line.run(["count", "a"])
 
 
 def test_help_is_the_first_line_of_the_docstring(

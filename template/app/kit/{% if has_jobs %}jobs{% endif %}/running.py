@@ -3,13 +3,18 @@
 import asyncio
 import logging
 from time import perf_counter
-from typing import Any
+from typing import Any, NoReturn
 
+from app.kit.errors import Unavailable
 from app.kit.jobs.job import Job, Run
 from app.kit.lifecycle import RootScope
 from app.kit.logs import request_id_var
 
 logger = logging.getLogger(__name__)
+
+UNKNOWN_SECONDS = 3600.0
+"""How long an unknown job waits for a worker that knows it."""
+_MAX_UNKNOWN_DELAY_SECONDS = 10.0
 
 
 class QueueLost(Exception):
@@ -46,10 +51,28 @@ async def attempt(
     except Exception as error:
         retry_in = job.retry_delay(number)
         level = logging.ERROR if retry_in is None else logging.WARNING
-        logger.log(level, "job failed", exc_info=True, extra=extra | {"retry_in": retry_in})
+        extra |= {"retry_in": retry_in}
+        if isinstance(error, Unavailable) and retry_in is not None:  # an outage, which is logged
+            logger.warning("job failed: %s", error, extra=extra)
+        else:
+            logger.log(level, "job failed", exc_info=True, extra=extra)
         raise AttemptFailed(retry_in) from error
     else:
         duration_ms = round((perf_counter() - started) * 1000, 1)
         logger.info("job done", extra=extra | {"duration_ms": duration_ms})
     finally:
         request_id_var.reset(token)
+
+
+def wait_for_release(name: str, job_id: str, waited: float) -> NoReturn:
+    """Raise AttemptFailed for a job that this release does not know, but perhaps another one does.
+
+    `waited` is the number of seconds since a worker first met the job.
+    """
+    extra = {"job": name, "job_id": job_id}
+    if waited >= UNKNOWN_SECONDS:
+        logger.error("job given up: no worker knows it", extra=extra)
+        raise AttemptFailed(None)
+    if not waited:
+        logger.warning("job unknown: it waits for a worker that knows it", extra=extra)
+    raise AttemptFailed(min(max(waited, 1.0), _MAX_UNKNOWN_DELAY_SECONDS))

@@ -7,7 +7,7 @@ import pytest
 
 from app.application import open_root_scope
 from app.kit.errors import NotFound
-from app.kit.jobs import Job, JobQueue, Run, job
+from app.kit.jobs import Job, JobQueue, Run, job, running
 from app.kit.jobs.commands import delete_job, failed_jobs, retry_job
 from app.kit.lifecycle import Override
 from app.settings import Settings
@@ -37,6 +37,11 @@ async def fail(run: Run, times: int) -> None:
 @job(attempts=1, timeout=0.05)
 async def dawdle(run: Run) -> None:
     await asyncio.sleep(10)
+
+
+@job(attempts=1)
+async def once(run: Run, what: str) -> None:
+    runs.append((what, run.attempt))
 
 
 @job()
@@ -131,13 +136,44 @@ async def test_each_job_has_a_scope_of_its_own(enqueue: Enqueue, work_off: WorkO
     assert len(set(runs)) == 2
 
 
-async def test_unknown_job_is_kept_as_failed(
-    enqueue: Enqueue, work_off: WorkOff, settings: Settings, overrides: list[Override]
+async def test_unknown_job_waits_for_a_worker_that_knows_it(
+    enqueue: Enqueue, work_off: WorkOff, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another release may have enqueued it."""
-    await enqueue(dawdle)
+    """Another release has enqueued it. Waiting takes none of its attempts."""
+    await enqueue(once, "secret")
     await enqueue(note, "this")
     await work_off({note.name: note})
     assert runs == [("this", 1)]
+    assert [each.message for each in caplog.records if each.levelno >= logging.WARNING] == [
+        "job unknown: it waits for a worker that knows it"
+    ]
+    assert "secret" not in caplog.text
+    await work_until(lambda: len(runs) == 2, work_off, OWN_JOBS)
+    assert runs[1] == ("secret", 1)
+
+
+async def test_job_that_stays_unknown_is_kept_as_failed_and_can_be_retried(
+    enqueue: Enqueue,
+    work_off: WorkOff,
+    settings: Settings,
+    overrides: list[Override],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(running, "UNKNOWN_SECONDS", 0.0)
+    for what in ("secret", "other secret"):
+        await enqueue(once, what)
+    await work_off({})
+    assert "secret" not in caplog.text
     async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
-        assert dawdle.name in await failed_jobs(scope)
+        failed = await (await scope.resolve(JobQueue)).list_failed()
+        assert sorted(each.arguments["what"] for each in failed) == ["other secret", "secret"]
+        ids = [each.id for each in failed]
+        with pytest.raises(NotFound, match="No failed job has the id 0;"):
+            await retry_job(scope, ids[0], "0")
+        assert await retry_job(scope, ids[1]) == f"{ids[1]} is in the queue again."
+    monkeypatch.setattr(running, "UNKNOWN_SECONDS", 0.3)
+    await asyncio.sleep(0.4)
+    await work_off({})  # they wait anew
+    await work_until(lambda: len(runs) == 2, work_off, OWN_JOBS)
+    assert sorted(runs) == [("other secret", 1), ("secret", 1)]

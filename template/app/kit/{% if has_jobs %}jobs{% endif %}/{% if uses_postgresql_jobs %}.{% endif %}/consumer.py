@@ -12,14 +12,16 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.jobs import Job as QueuedJob
 from procrastinate.manager import JobManager
+from psycopg import AsyncConnection
 from psycopg import Error as DriverError
 from psycopg_pool import PoolTimeout
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
+from app.kit.database import Database
 from app.kit.errors import Unavailable
 from app.kit.jobs.job import Job
 from app.kit.jobs.rescue import rescue
-from app.kit.jobs.running import AttemptFailed, QueueLost, attempt
+from app.kit.jobs.running import AttemptFailed, QueueLost, attempt, wait_for_release
 from app.kit.lifecycle import RootScope
 from app.kit.outages import describe
 from app.kit.settings import KitSettings
@@ -36,6 +38,14 @@ _SILENCE_SECONDS = 20.0
 _RESCUE_INTERVAL_SECONDS = 10.0
 # Between the attempts to record the result of a job.
 _RECORD_DELAYS_SECONDS = (0.1, 0.5, 2.0)
+_OWN = "SELECT id FROM procrastinate_jobs WHERE id = %(job_id)s AND worker_id = %(worker_id)s"
+# The retry adds the attempt again: waiting takes none.
+_WAIT = text(
+    "UPDATE procrastinate_jobs SET attempts = attempts - 1,"
+    " args = jsonb_build_object('unknown_since', extract(epoch FROM now())) || args"
+    " WHERE id = :id"
+    " RETURNING CAST(extract(epoch FROM now()) - (args->>'unknown_since')::numeric AS float8)"
+)
 
 
 def _filter(record: logging.LogRecord) -> bool:
@@ -53,17 +63,37 @@ for _name in ("procrastinate.worker", "procrastinate.worker.worker", "procrastin
 
 
 class _Manager(JobManager):
-    """Retries to record the result of a job, which otherwise counts as running."""
+    """Retries to record the result of a job, which otherwise counts as running.
 
-    def __init__(self, connector: PsycopgConnector) -> None:
+    `meet` is called with the name of each job that it fetches.
+    """
+
+    def __init__(self, connector: PsycopgConnector, meet: Callable[[str], None]) -> None:
         super().__init__(connector)
+        self.meet = meet
         self.lost = asyncio.Event()
+
+    async def fetch_job(self, *arguments: Any, **options: Any) -> QueuedJob | None:
+        job = await super().fetch_job(*arguments, **options)
+        if job is not None:
+            self.meet(job.task_name)
+        return job
 
     async def finish_job(self, *arguments: Any, **options: Any) -> None:
         await self._retry_recording(partial(super().finish_job, *arguments, **options))
 
-    async def retry_job(self, *arguments: Any, **options: Any) -> None:
-        await self._retry_recording(partial(super().retry_job, *arguments, **options))
+    async def retry_job(self, job: QueuedJob, *arguments: Any, **options: Any) -> None:
+        """Put a job back, unless another worker has it: this one was frozen meanwhile."""
+        retry = partial(super().retry_job, job, *arguments, **options)
+
+        async def retry_own() -> None:
+            ids = {"job_id": job.id, "worker_id": job.worker_id}
+            if await self.connector.execute_query_all_async(_OWN, **ids):
+                await retry()
+            else:
+                logger.warning("job taken over by another worker", extra={"job": job.task_name})
+
+        await self._retry_recording(retry_own)
 
     async def _retry_recording(self, write: Callable[[], Awaitable[None]]) -> None:
         for delay in _RECORD_DELAYS_SECONDS:
@@ -100,26 +130,52 @@ def _task(root_scope: RootScope, job: Job[Any]) -> Task:
     return run
 
 
+def _unknown_task(root_scope: RootScope, name: str) -> Task:
+    async def run(context: JobContext, **_: Any) -> None:
+        try:
+            async with root_scope.new_scope() as scope:
+                db = await scope.resolve(Database)
+                async with db.transaction():
+                    waited = (await db.execute(_WAIT, {"id": context.job.id})).scalar_one()
+        except (Unavailable, asyncio.CancelledError):
+            raise AttemptFailed(retry_in=0.0) from None
+        wait_for_release(name, str(context.job.id), waited)
+
+    return run
+
+
 def _create_app(settings: KitSettings, root_scope: RootScope, jobs: Mapping[str, Job[Any]]) -> App:
-    url = make_url(settings.database_url).set(drivername="postgresql")
+    url = make_url(settings.direct_database_url).set(drivername="postgresql")
     if "ssl" in url.query:  # asyncpg's name for it
         mode = url.query["ssl"]
         url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": mode})
     milliseconds = round(settings.database_command_timeout * 1000)
+
+    async def set_limit(connection: AsyncConnection) -> None:
+        """Set it once connected: a pooler would refuse it as an option."""
+        await connection.execute(f"SET statement_timeout = {milliseconds}")
+        await connection.commit()
+
     connector = PsycopgConnector(
         conninfo=url.render_as_string(hide_password=False),
         kwargs={
             "application_name": "app worker",
             "connect_timeout": max(1, round(settings.database_connect_timeout)),
-            "options": f"{url.query.get('options', '')} -c statement_timeout={milliseconds}",
             "tcp_user_timeout": milliseconds,
         },
+        configure=set_limit,
         min_size=1,
         max_size=settings.database_pool_size,
         timeout=settings.database_pool_timeout,
     )
     app = App(connector=connector)
-    app.job_manager = _Manager(connector)
+
+    def meet(name: str) -> None:
+        if name not in app.tasks:
+            unknown = _unknown_task(root_scope, name)
+            app.task(name=name, pass_context=True, retry=_Retry())(unknown)
+
+    app.job_manager = _Manager(connector, meet)
     for name, job in jobs.items():
         task = app.task(name=name, pass_context=True, retry=_Retry())(_task(root_scope, job))
         if job.cron:

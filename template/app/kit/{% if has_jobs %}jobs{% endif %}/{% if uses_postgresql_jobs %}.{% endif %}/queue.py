@@ -22,7 +22,7 @@ _FAILED = text(
 )
 # `procrastinate_retry_job_v2` adds one attempt.
 _FORGET_ATTEMPTS = text(
-    "UPDATE procrastinate_jobs SET attempts = -1"  # noqa: S608 (no input)
+    "UPDATE procrastinate_jobs SET attempts = -1, args = args - 'unknown_since'"  # noqa: S608
     f" WHERE status = 'failed' AND {_ID} = :id RETURNING procrastinate_jobs.id"
 )
 _RETRY = text("SELECT procrastinate_retry_job_v2(:id, NULL, NULL, NULL, NULL)")

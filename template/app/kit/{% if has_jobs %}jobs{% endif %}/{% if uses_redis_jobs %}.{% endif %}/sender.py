@@ -3,17 +3,15 @@
 import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from coredis.retry import NoRetryPolicy
 from streaq import Worker
 from streaq.task import Task
 
-from app.kit.errors import Unavailable
+from app.kit.errors import Unavailable, raises
 from app.kit.jobs.job import FailedJob
 from app.kit.outages import Outage
 from app.kit.settings import KitSettings
@@ -31,8 +29,6 @@ _DEADLINE_SECONDS = 2.0
 # Short enough for a second attempt over another connection.
 _STREAM_TIMEOUT_SECONDS = 0.8
 _RECONNECT_DELAY_SECONDS = 0.25
-# Fail fast for this long after a timeout: a request may enqueue many jobs.
-_FAIL_FAST_SECONDS = 1.0
 
 
 def connection_options(settings: KitSettings, stream_timeout: float) -> dict[str, Any]:
@@ -42,7 +38,7 @@ def connection_options(settings: KitSettings, stream_timeout: float) -> dict[str
     """
     return {
         "redis_url": settings.job_redis_url or settings.redis_url,
-        "queue_name": settings.redis_prefix,
+        "queue_name": settings.key_prefix,
         "redis_kwargs": {
             "connect_timeout": _DEADLINE_SECONDS / 2,
             "stream_timeout": stream_timeout,
@@ -59,22 +55,43 @@ def failed_key(worker: Worker[None]) -> str:
     return f"{worker.prefix}:failed"
 
 
+class PrefixedWorker(Worker[None]):
+    """streaQ's worker and client, whose keys begin with the service's prefix."""
+
+    @property
+    def prefix(self) -> str:
+        """The name of the queue, without the `streaq:` that streaQ puts before it."""
+        return self.queue_name
+
+    @prefix.setter
+    def prefix(self, value: str) -> None: ...
+
+
+@raises(Unavailable)
 class JobSender:
-    """One shared connection, opened on first use and again after it was lost."""
+    """One shared connection, opened on first use and again after it was lost.
+
+    While the server is down, calls fail at once.
+    """
 
     def __init__(self, settings: KitSettings) -> None:
         self._settings = settings
         self._holding: asyncio.Task[None] | None = None
         self._worker: Worker[None] | None = None
-        self._opened = asyncio.Event()
+        self._tried = asyncio.Event()
         self._lost = asyncio.Event()
         self._closing = False
         self._outage = Outage(logger, "queue")
-        self._fail_fast_until = 0.0
 
-    async def send(self, name: str, arguments: dict[str, Any]) -> None:
-        """Enqueue a job once. Raise Unavailable if the server does not answer in time."""
-        await self._send(uuid4().hex, name, arguments)
+    async def send(self, job_id: str, name: str, arguments: dict[str, Any]) -> None:
+        """Enqueue a job, unless the queue has one with this id. Raise Unavailable."""
+
+        async def publish(worker: Worker[None]) -> None:
+            task: Task[Any, Any] = worker.enqueue_unsafe(TASK, name, arguments)
+            task.id = job_id
+            await task
+
+        await self._call(publish)
 
     async def list_failed(self) -> Sequence[FailedJob]:
         """Return the jobs without attempts left. Raise Unavailable."""
@@ -88,7 +105,7 @@ class JobSender:
             return False
         name, arguments = json.loads(kept)
         # Send first: running twice is better than losing the job.
-        await self._send(job_id, name, arguments)
+        await self.send(job_id, name, arguments)
         return await self.delete(job_id)
 
     async def delete(self, job_id: str) -> bool:
@@ -103,25 +120,17 @@ class JobSender:
             self._holding.cancel()
             await asyncio.wait([self._holding], timeout=_RECONNECT_DELAY_SECONDS)
 
-    async def _send(self, job_id: str, name: str, arguments: dict[str, Any]) -> None:
-        async def publish(worker: Worker[None]) -> None:
-            task: Task[Any, Any] = worker.enqueue_unsafe(TASK, name, arguments)
-            task.id = job_id  # sent twice, it is still one job
-            await task
-
-        await self._call(publish)
-
     async def _call(self, action: Callable[[Worker[None]], Awaitable[T]]) -> T:
-        if not self._opened.is_set() and time.monotonic() < self._fail_fast_until:
-            raise Unavailable("The queue does not answer.")
+        """Return what the action does, over a second connection if the first one is lost."""
         if self._holding is None or self._holding.done():
             self._holding = asyncio.create_task(self._hold())
         try:
             async with asyncio.timeout(_DEADLINE_SECONDS):
-                while True:
-                    await self._opened.wait()
+                for _ in range(2):
+                    await self._tried.wait()
                     worker = self._worker
-                    assert worker is not None
+                    if worker is None:
+                        break
                     try:
                         done = await action(worker)
                         self._outage.succeed()
@@ -129,27 +138,29 @@ class JobSender:
                     except Exception as error:  # the connection is lost, or the server was emptied
                         self._outage.fail(error)
                         if worker is self._worker:
-                            self._opened.clear()
+                            self._worker = None
+                            self._tried.clear()
                             self._lost.set()
-        except TimeoutError:
-            self._fail_fast_until = time.monotonic() + _FAIL_FAST_SECONDS
-            raise Unavailable("The queue does not answer.") from None
+        except TimeoutError as error:
+            self._outage.fail(error)
+        raise Unavailable("The queue does not answer.")
 
     async def _hold(self) -> None:
         """Keep the connection open. The task that opens it must close it, so it has its own."""
         while not self._closing:
             try:
                 options = connection_options(self._settings, _STREAM_TIMEOUT_SECONDS)
-                worker: Worker[None] = Worker(**options)
+                worker = PrefixedWorker(**options)
                 async with worker:
                     self._lost.clear()
                     self._worker = worker
-                    self._opened.set()
+                    self._tried.set()
                     await self._lost.wait()
             except Exception as error:
                 self._outage.fail(error)
+                self._tried.set()
             finally:
-                self._opened.clear()
+                self._worker = None
             await asyncio.sleep(_RECONNECT_DELAY_SECONDS)
 
 

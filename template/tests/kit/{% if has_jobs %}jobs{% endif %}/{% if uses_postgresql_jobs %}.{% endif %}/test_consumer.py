@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from procrastinate.exceptions import ConnectorException
@@ -13,6 +14,7 @@ from app.application import open_root_scope
 from app.kit.database import Database
 from app.kit.jobs import JobQueue, Run, consumer, job
 from app.kit.jobs.rescue import rescue
+from app.kit.jobs.worker import work
 from app.kit.lifecycle import Override
 from app.settings import Settings
 from tests.kit.jobs.fixtures import Enqueue, WorkOff
@@ -88,6 +90,53 @@ async def test_result_is_recorded_although_the_connection_is_cut(
     async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
         left = await (await scope.resolve(Database)).execute(_STATUS)
         assert not left.all()
+
+
+async def test_worker_connects_to_the_server_itself_with_a_limit(
+    settings: Settings, overrides: list[Override], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`DATABASE_URL` may lead to a pooler, which has no sessions and refuses options."""
+    seen: list[dict[str, object]] = []
+    fetch_job = JobManager.fetch_job
+
+    async def look(self: JobManager, *arguments: Any, **options: Any) -> Any:
+        seen.append(await self.connector.execute_query_one_async("SHOW statement_timeout"))
+        return await fetch_job(self, *arguments, **options)
+
+    monkeypatch.setattr(JobManager, "fetch_job", look)
+    nowhere = {
+        "database_url": "postgresql+asyncpg://nobody@127.0.0.1:1/nowhere",
+        "database_direct_url": settings.database_url,
+    }
+    opening = open_root_scope(settings, overrides)
+    await work(settings.model_copy(update=nowhere), opening, {}, until_empty=True)
+    assert {each["statement_timeout"] for each in seen} == {"5s"}
+
+
+async def test_worker_does_not_repeat_what_another_one_has_taken_over(
+    settings: Settings,
+    overrides: list[Override],
+    enqueue: Enqueue,
+    work_off: WorkOff,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It was frozen meanwhile."""
+
+    @job(attempts=3, backoff=0)
+    async def taken(run: Run) -> None:
+        db = await run.scope.resolve(Database)
+        async with db.transaction():
+            for statement in _DIE:
+                given = {"attempts": 1} if "attempts" in str(statement) else None
+                await db.execute(statement, given)
+        raise RuntimeError("fails, but is no longer its own")
+
+    await enqueue(taken)
+    await work_off({taken.name: taken})
+    assert "job taken over by another worker" in caplog.messages
+    async with open_root_scope(settings, overrides) as root_scope, root_scope.new_scope() as scope:
+        left = await (await scope.resolve(Database)).execute(_STATUS)
+        assert [tuple(row) for row in left] == [("doing", 1)]
 
 
 async def test_job_whose_row_is_gone_does_not_end_the_worker(

@@ -1,35 +1,30 @@
 """The queue in Redis or Valkey."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from app.kit.database import Database
 from app.kit.jobs.job import FailedJob, Job, P
+from app.kit.jobs.outbox import Outbox
 from app.kit.jobs.sender import JobSender
 
 
 class JobQueue:
-    """Enqueues jobs after the commit; a rollback enqueues nothing.
+    """Enqueues jobs in the current transaction; a rollback enqueues nothing.
 
-    A job is lost if the process dies, or the queue does not answer, right after the commit. The
-    latter is logged.
+    A job is sent to the queue after the commit. If the queue does not answer, or the process dies,
+    a worker sends it later.
     """
 
     def __init__(self, sender: JobSender, db: Database) -> None:
         self.sender = sender
-        self.db = db
+        self.outbox = Outbox(db, sender)
 
     async def enqueue(self, job: Job[P], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Enqueue a job: inside a transaction after the commit, outside one now.
+        """Enqueue a job. Raise Unavailable if the database does not answer.
 
-        Raise TypeError or ValidationError for arguments that do not fit. Raise Unavailable outside
-        a transaction if the queue does not answer.
+        Raise TypeError or ValidationError for arguments that do not fit.
         """
-        send = partial(self.sender.send, job.name, job.dump(*args, **kwargs))
-        if self.db.in_transaction:
-            self.db.after_commit(send)
-        else:
-            await send()
+        await self.outbox.add(job.name, job.dump(*args, **kwargs))
 
     async def list_failed(self) -> Sequence[FailedJob]:
         """Return the jobs without attempts left. Raise Unavailable."""

@@ -1,9 +1,14 @@
 """The queue in Redis or Valkey."""
 
+import logging
 from collections.abc import Sequence
+from uuid import uuid4
 
+from app.kit.errors import Unavailable
 from app.kit.jobs.job import FailedJob, Job, P
 from app.kit.jobs.sender import JobSender
+
+logger = logging.getLogger(__name__)
 
 
 class JobQueue:
@@ -17,7 +22,12 @@ class JobQueue:
 
         Raise TypeError or ValidationError for arguments that do not fit.
         """
-        await self.sender.send(job.name, job.dump(*args, **kwargs))
+        arguments = job.dump(*args, **kwargs)
+        try:
+            await self.sender.send(uuid4().hex, job.name, arguments)
+        except Unavailable:
+            logger.info("job refused: the queue does not answer", extra={"job": job.name})
+            raise
 
     async def list_failed(self) -> Sequence[FailedJob]:
         """Return the jobs without attempts left. Raise Unavailable."""
