@@ -1,14 +1,16 @@
 """A PostgreSQL server for the template's own tests, started as rendered projects start theirs."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
 
 import asyncpg
+import psutil
 
 from tests import projects
 from tests.variants import ROOT
@@ -55,6 +57,51 @@ def new_database(server_url: str) -> str:
     return server_url.replace("/postgres?", f"/{name}?")
 
 
+class Server:
+    """A server of one's own, to be frozen and killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = load()._Server(folder, keep=True)
+
+    def start(self) -> None:
+        os.close(self._server.start())
+
+    def kill(self) -> None:
+        """Kill all its processes, which have no time to clean up."""
+        processes = self._processes()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=20)
+
+    def freeze(self) -> None:
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        postmaster = int((self._server.data / "postmaster.pid").read_text().split()[0])
+        process = psutil.Process(postmaster)
+        return [process, *process.children()]
+
+
+@contextmanager
+def own_server(folder: Path) -> Iterator[tuple[str, Server]]:
+    """Yield the URL of a temporary server, which syncs to disk, and its faults."""
+    with load().running(folder, keep=True) as url:
+        server = Server(folder)
+        try:
+            yield url, server
+        finally:
+            server.kill()  # stopping it would sync all databases
+    forget(folder)
+
+
 class Proxy:
     """A TCP proxy in front of a server's Unix socket that can cut or swallow the traffic."""
 
@@ -86,10 +133,14 @@ class Proxy:
         for writer in self.writers:
             writer.transport.abort()
 
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the server."""
+        return await asyncio.open_unix_connection(self.socket)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self.passing.wait()
         try:
-            other_reader, other_writer = await asyncio.open_unix_connection(self.socket)
+            other_reader, other_writer = await self.connect()
         except OSError:
             writer.transport.abort()
             return

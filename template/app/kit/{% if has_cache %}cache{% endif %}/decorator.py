@@ -14,8 +14,10 @@ from typing import Annotated, Any, TypeVar, cast, get_args
 
 from fastapi import Depends, Request, Response, params
 from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import iter_route_contexts
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
+from starlette.routing import BaseRoute
 
 from app.kit.cache.dependencies import ResponseCacheDep
 from app.kit.cache.fields import IDENTIFIERS, is_identifier, type_of_field
@@ -23,6 +25,7 @@ from app.kit.cache.recording import KEY, Recording
 from app.kit.cache.request_use import RESOLVED, RequestUse
 from app.kit.cache.response_cache import Computation, ResponseCache
 from app.kit.cache.responses import CompleteResponse, Headers, decode_headers
+from app.kit.errors import raises
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
@@ -92,7 +95,8 @@ def cached(
         )
         parameters = [*signature.parameters.values(), exchange]
         wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return cast("Route", wrapper)
+        wrapper.policy = policy  # type: ignore[attr-defined]
+        return cast("Route", raises(304)(wrapper))
 
     return decorate
 
@@ -227,10 +231,31 @@ def _check(policy: _Policy, signature: inspect.Signature) -> None:
                 header = "Cookie"
             if header and header.lower() not in policy.vary:
                 raise TypeError(f'the response depends on {header}: write vary=("{header}",)')
-    for header in policy.use.headers if policy.per_user is None else ():
+    _check_public(policy, policy.use)
+
+
+def _check_public(policy: _Policy, use: RequestUse) -> None:
+    for header in use.headers if policy.per_user is None else ():
         if header.lower() not in policy.vary:
             remedy = f'write per_user=..., or vary=("{header}",) if everyone may see it'
             raise TypeError(f"public=True, and a dependency reads {header}: {remedy}")
+
+
+def check_routes(routes: Sequence[BaseRoute]) -> None:
+    """Raise TypeError for a public response behind `dependencies=[...]` that read credentials.
+
+    These stand at the route, a router or the application: the decorator has not seen them.
+    """
+    for route in iter_route_contexts(routes):
+        policy = getattr(route.endpoint, "policy", None)
+        if not isinstance(policy, _Policy):
+            continue
+        for each in route.dependencies:
+            if each.dependency is not None:
+                try:
+                    _check_public(policy, RequestUse.of(each.dependency))
+                except TypeError as error:
+                    raise TypeError(f"{route.path}: {error}") from None
 
 
 def _fill_in(text: str, arguments: dict[str, Any]) -> list[str]:

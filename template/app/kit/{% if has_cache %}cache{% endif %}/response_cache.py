@@ -96,6 +96,9 @@ class ResponseCache:
     is stored with the versions of its tags and is valid while they are unchanged. It is not stored
     if one of them is newer than the request, whose dependencies may have read the old state. So no
     worker ever serves after a change what was read before it, however late it is computed.
+
+    While the store takes a change, all workers go on with the responses from before it: if one of
+    them computed already, a client could see the new state there and then the old one elsewhere.
     """
 
     def __init__(self, store: Store, max_body_size: int) -> None:
@@ -104,7 +107,7 @@ class ResponseCache:
         self._store = store
         self._max_body_size = max_body_size
         self._process = secrets.token_hex(4)
-        self._pending: dict[str, int] = {}  # invalidations that the store has not taken yet
+        self._pending: dict[str, int] = {}  # invalidations that the store has not taken in time
         self._changes = itertools.count()
         self._retrying: asyncio.Task[None] | None = None
 
@@ -216,23 +219,31 @@ class ResponseCache:
         return stored if stored.versions == versions else None
 
     async def _change(self, keys: Sequence[str]) -> None:
+        """Invalidate the keys. What the store has not confirmed is pending, and retried."""
+        try:
+            await self._flush(keys)
+        except StoreUnavailable:
+            self.statistics.errors += 1
+            self._postpone(keys)
+        except asyncio.CancelledError:
+            self._postpone(keys)
+            raise
+
+    def _postpone(self, keys: Sequence[str]) -> None:
         self._pending.update(dict.fromkeys(keys, next(self._changes)))
         if len(self._pending) > _MAX_PENDING:
             self._pending = {_ALL: next(self._changes)}
-        try:
-            await self._flush()
-        except StoreUnavailable:
-            self.statistics.errors += 1
-            if self._retrying is None or self._retrying.done():
-                self._retrying = asyncio.create_task(self._retry())
+        if self._retrying is None or self._retrying.done():
+            self._retrying = asyncio.create_task(self._retry())
 
-    async def _flush(self) -> None:
-        """Write pending invalidations to the store. Raise StoreUnavailable."""
+    async def _flush(self, keys: Sequence[str] = ()) -> None:
+        """Write invalidations, also the pending ones, to the store. Raise StoreUnavailable."""
         pending = dict(self._pending)
         version = f"{self._process} {time.time()} {secrets.token_hex(8)}".encode()
-        await self._store.change(list(pending), version, _VERSION_LIFETIME_SECONDS)
+        changed = [*pending, *(key for key in keys if key not in pending)]
+        await self._store.change(changed, version, _VERSION_LIFETIME_SECONDS)
         for key, change in pending.items():
-            if self._pending.get(key) == change:  # unless it has changed again meanwhile
+            if self._pending.get(key) == change:  # unless it has failed again meanwhile
                 del self._pending[key]
 
     async def _retry(self) -> None:

@@ -28,12 +28,14 @@ from httpx2 import AsyncClient
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from app.kit.cache import ResponseCache, ResponseCacheDep, cached
+from app.kit.errors import raises
 
 
 class User(BaseModel):
     id: int
 
 
+@raises(401)
 async def get_user(x_user: Annotated[int | None, Header()] = None) -> User:
     if x_user is None:
         raise HTTPException(401)
@@ -330,7 +332,7 @@ async def test_responses_that_must_not_be_stored_are_not(
         "stream": lambda: StreamingResponse(stream()),
     }
 
-    @app.get("/kinds/{kind}")
+    @app.get("/kinds/{kind}", responses={201: {}, 206: {}, 404: {}})
     @app.post("/kinds/{kind}")
     @cached(expire=60, public=True)
     async def route(kind: str) -> Response:
@@ -526,6 +528,7 @@ async def test_failure_of_one_request_does_not_fail_those_that_wait_for_it(
 
     @app.get("/led")
     @cached(expire=60, public=True)
+    @raises(409)
     async def route() -> int:
         number = calls.next()
         if number == 1:
@@ -696,3 +699,38 @@ async def test_object_cannot_identify_a_user(app: FastAPI, client: AsyncClient) 
 
     response = await client.get("/object", headers={"X-User": "1"})
     assert response.status_code == 500
+
+
+@pytest.mark.parametrize("place", ["route", "router", "inclusion", "router around it"])
+async def test_public_response_behind_a_guard_is_refused_at_start(app: FastAPI, place: str) -> None:
+    """A guard's answer is not in the key, and proxies would show the response to everyone."""
+    guards = [Depends(HTTPBearer())]
+    outer = APIRouter(dependencies=guards if place == "router around it" else [])
+    router = APIRouter(prefix="/guarded", dependencies=guards if place == "router" else [])
+
+    @router.get("/number", dependencies=guards if place == "route" else [])
+    @cached(expire=60, public=True)
+    async def number() -> int:
+        return 1
+
+    outer.include_router(router, dependencies=guards if place == "inclusion" else [])
+    app.include_router(outer)
+    with pytest.raises(TypeError, match=r"/guarded/number: public=True, .* reads Authorization"):
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_response_behind_a_guard_may_be_cached_for_a_user(
+    app: FastAPI, client: AsyncClient, calls: Calls
+) -> None:
+    router = APIRouter(dependencies=[Depends(get_user)])
+
+    @router.get("/mine")
+    @cached(expire=60, per_user="{user.id}")
+    async def mine(user: UserDep) -> int:
+        return calls.next()
+
+    app.include_router(router)
+    async with app.router.lifespan_context(app):
+        for _ in range(2):
+            assert (await client.get("/mine", headers={"X-User": "1"})).json() == 1

@@ -236,6 +236,55 @@ async def test_failed_invalidation_survives_a_successful_one(
     assert "tag:tag" in cache._pending
 
 
+async def test_change_in_flight_is_seen_by_all_workers_at_once(
+    cache: ResponseCache, store: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that computed before the others would let a client's reads go back in time."""
+    other = ResponseCache(cast("Store", store), 100)
+    await compute(cache)
+    writing, go_on = asyncio.Event(), asyncio.Event()
+    change = store.change
+
+    async def slow(*arguments: Any) -> None:
+        writing.set()
+        await go_on.wait()
+        await change(*arguments)
+
+    monkeypatch.setattr(store, "change", slow)
+    invalidating = asyncio.create_task(cache.invalidate("tag"))
+    await writing.wait()
+    assert await found(cache)
+    assert await found(other)
+    go_on.set()
+    await invalidating
+    assert not await found(cache)
+    assert not await found(other)
+
+
+async def test_cancelled_invalidation_is_retried(
+    cache: ResponseCache, store: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await compute(cache)
+    writing = asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        writing.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "change", hang)
+        invalidating = asyncio.create_task(cache.invalidate("tag"))
+        await writing.wait()
+        invalidating.cancel()
+        await asyncio.wait([invalidating])
+    assert not await found(cache)
+    assert cache._retrying is not None
+    await asyncio.wait_for(cache._retrying, 3)
+    assert not await found(cache)
+    await compute(cache)
+    assert await found(cache)
+
+
 async def test_clear_invalidates_everything(cache: ResponseCache) -> None:
     await compute(cache)
     await cache.invalidate()

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LinkLost
 
 from app.kit.outages import Outage
+from app.kit.redis import open_redis
 from app.kit.settings import KitSettings
 
 logger = logging.getLogger(__name__)
@@ -87,10 +88,15 @@ class Store:
         await self._send(("SET", self._prefixed(key), value, "PX", _milliseconds(expire)), *longer)
 
     async def change(self, keys: Sequence[str], value: bytes, expire: float) -> None:
-        """Set the keys, even if the circuit breaker is open. Raise StoreUnavailable."""
+        """Set the keys, even if the circuit breaker is open. Raise StoreUnavailable.
+
+        They are deleted first, which a full server allows: other workers then find no version, and
+        need not wait until they notice that it is full.
+        """
+        names = [self._prefixed(key) for key in keys]
         lifetime = _milliseconds(expire)
-        commands = (("SET", self._prefixed(key), value, "PX", lifetime) for key in keys)
-        await self._send(*commands, passes_breaker=True)
+        commands: list[_Command] = [("SET", name, value, "PX", lifetime) for name in names]
+        await self._send(*(("DEL", name) for name in names), *commands, passes_breaker=True)
 
     def _prefixed(self, key: str) -> str:
         return f"{self._prefix}:cache:{key}"
@@ -148,7 +154,8 @@ class Store:
             busy = late > self._timeout or silent < 2 * self._timeout
             # A busy process may have missed an answer that arrived in time.
             if not (busy and isinstance(error, TimeoutError)):
-                self._outage.fail(error.__cause__ or error)
+                refused = isinstance(error, StoreUnavailable)
+                self._outage.fail((refused and error.__cause__) or error)
                 self._failing = True
                 self._paused_until = loop.time() + _PAUSE_SECONDS
             return None
@@ -188,14 +195,5 @@ def _milliseconds(seconds: float) -> int:
 @asynccontextmanager
 async def open_store(settings: KitSettings) -> AsyncIterator[Store]:
     """Open the store. It connects with the first command."""
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=settings.cache_max_connections,
-        # The store has its own deadline; the client's defaults retry for seconds.
-        timeout=None,
-        retry=None,
-        socket_timeout=None,
-        socket_connect_timeout=None,
-    )
-    async with Redis.from_pool(pool) as redis:
-        yield Store(redis, settings.redis_prefix, settings.cache_timeout)
+    async with open_redis(settings, settings.cache_max_connections) as redis:
+        yield Store(redis, settings.key_prefix, settings.cache_timeout)

@@ -88,7 +88,7 @@ async def test_unreachable_server_is_logged_once(
 
 
 async def test_frozen_server_costs_one_deadline(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def hang(*_: object, **__: object) -> None:
         await asyncio.sleep(60)
@@ -101,6 +101,7 @@ async def test_frozen_server_costs_one_deadline(
             with pytest.raises(StoreUnavailable):
                 await store.read(["a"])
     assert time.monotonic() - started < 10 * deadline
+    assert "no answer in time" in caplog.text
 
 
 async def test_server_is_used_again_after_an_outage(
@@ -191,3 +192,22 @@ async def test_server_that_refuses_writes_is_an_outage(
         with pytest.raises(StoreUnavailable):
             await store.read(["a"])
     assert "OOM command not allowed" in caplog.text
+
+
+async def test_full_server_forgets_what_has_changed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other workers would go on with the old version until they notice that it is full."""
+    await store.write("a", b"1", 60, [])
+    execute_command = Pipeline.execute_command
+
+    def refuse_set(pipeline: Pipeline, *command: object) -> object:
+        if command[0] == "SET":
+            command = ("EVAL", "return redis.error_reply('OOM command not allowed')", 0)
+        return execute_command(pipeline, *command)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "execute_command", refuse_set)
+        with pytest.raises(StoreUnavailable):
+            await store.change(["a"], b"2", 60)
+    assert await store._redis.get(store._prefixed("a")) is None
