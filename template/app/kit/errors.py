@@ -1,9 +1,17 @@
-"""Domain errors. Services raise them; `app/kit/web/problems.py` turns them into responses."""
+"""Domain errors. Services raise them; `app/kit/web/problems.py` turns them into responses.
+
+`@raises(NotFound)` below the decorator of a route documents what it may answer.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-__all__ = ["InvalidText", "NotAllowed", "NotFound", "ServiceError", "Unavailable"]
+__all__ = ["InvalidText", "NotAllowed", "NotFound", "ServiceError", "Unavailable", "raises"]
+
+T = TypeVar("T")
+
+_DECLARED = "declared_errors"
 
 
 class ServiceError(Exception):
@@ -23,12 +31,27 @@ class ServiceError(Exception):
         return "/problems/" + re.sub("(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
 
-def problem_types() -> Iterator[str]:
-    """Yield the types of all errors that are defined by now."""
-    classes = [ServiceError]
-    while classes:
-        yield classes[-1].problem_type()
-        classes += classes.pop().__subclasses__()
+Raisable = type[ServiceError] | int
+"""A class of errors, or a status of FastAPI's HTTPException."""
+
+
+def raises(*errors: Raisable) -> Callable[[T], T]:
+    """Declare the errors of a route, which OpenAPI then lists. Write it below the route decorator.
+
+    On a dependency or a class, it counts for every route that needs it, at any depth.
+    """
+
+    def declare(target: T) -> T:
+        setattr(target, _DECLARED, (*declared_errors(target), *errors))
+        return target
+
+    return declare
+
+
+def declared_errors(target: object) -> tuple[Raisable, ...]:
+    """Return what `@raises` declares."""
+    declared: tuple[Raisable, ...] = getattr(target, _DECLARED, ())
+    return declared
 
 
 class NotFound(ServiceError):
@@ -41,6 +64,12 @@ class NotAllowed(ServiceError):
     """The caller is authenticated and lacks permission."""
 
     status = 403
+
+
+class InvalidRequest(ServiceError):
+    """A parameter or the body is not as documented; `errors` says where."""
+
+    status = 422
 
 
 class InvalidText(ServiceError):

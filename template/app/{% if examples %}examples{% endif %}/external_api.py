@@ -6,7 +6,7 @@ import random
 
 from httpx2 import AsyncClient, HTTPError
 
-from app.kit.errors import Unavailable
+from app.kit.errors import Unavailable, raises
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +16,7 @@ _ATTEMPT_TIMEOUT_SECONDS = 2.0
 _MAX_DELAY_SECONDS = 0.1
 
 
+@raises(Unavailable)
 class ExternalApi:
     """Uses the shared HTTP client, which keeps connections open."""
 

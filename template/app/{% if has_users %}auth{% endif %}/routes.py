@@ -6,8 +6,10 @@ from fastapi import APIRouter, Cookie, Form, Header, HTTPException, Response
 
 from app.auth.current_user import CurrentUserDep
 from app.auth.dependencies import AccessTokensDep, DeviceTokensDep, SignInServiceDep
+from app.auth.errors import NotAuthenticated
 from app.auth.schemas import SignIn, Token
 from app.kit.client_ip import ClientIpDep
+from app.kit.errors import NotFound, raises
 from app.users.dependencies import UserServiceDep
 from app.wiring import SettingsDep
 
@@ -17,6 +19,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 @router.post("/token")
+@raises(NotAuthenticated)
 async def sign_in(
     form: Annotated[SignIn, Form()],
     service: SignInServiceDep,
@@ -38,7 +41,7 @@ async def sign_in(
         signed_in.device_token,
         max_age=int(devices.lifetime.total_seconds()),
         path=f"{settings.root_path}/token",
-        secure=settings.environment == "production",
+        secure=settings.environment != "development",
         httponly=True,
         samesite="strict",
     )
@@ -47,6 +50,7 @@ async def sign_in(
 
 
 @router.post("/sign-out", status_code=204)
+@raises(NotFound)
 async def sign_out(user: CurrentUserDep, users: UserServiceDep) -> None:
     """End all access tokens and connections of the user, on every device."""
     await users.end_sessions(user)

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.kit.errors import ServiceError, Unavailable
+from app.kit.errors import ServiceError, Unavailable, raises
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ class Verification(NamedTuple):
     """The hash to store instead: it was made by other parameters than today's."""
 
 
+@raises(Unavailable)
 class PasswordHasher:
     """Hashes in threads, two at a time: each hash takes 64 MiB and a core.
 

@@ -2,10 +2,11 @@
 
 from httpx2 import AsyncClient, HTTPError
 
-from app.kit.errors import Unavailable
+from app.kit.errors import Unavailable, raises
 from app.settings import Settings
 
 
+@raises(Unavailable)
 class UpstreamClient:
     def __init__(self, http_client: AsyncClient, settings: Settings) -> None:
         self.http_client = http_client

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from httpx2 import AsyncClient
 
+from app.users.repository import UserRepository
 from tests.users.people import PASSWORD, Person
 
 
@@ -106,3 +107,29 @@ async def test_concurrent_changes_all_end_well(authenticated_client: AsyncClient
     assert {response.status_code for response in responses} == {200}
     last = (await authenticated_client.get("/profile")).json()["full_name"]
     assert {"full_name": last} in changes
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/profile", {"full_name": "Ada Lovelace"}),
+        (
+            "POST",
+            "/profile/password",
+            {"current_password": PASSWORD, "new_password": "another long password"},
+        ),
+        ("POST", "/sign-out", None),
+    ],
+)
+async def test_a_user_who_is_deleted_during_a_request_is_not_found(
+    authenticated_client: AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: object,
+) -> None:
+    async def update_nobody(*_: object) -> None: ...
+
+    monkeypatch.setattr(UserRepository, "update", update_nobody)
+    response = await authenticated_client.request(method, path, json=body)
+    assert (response.status_code, response.json()["type"]) == (404, "/problems/not-found")

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import AsyncClient
 
+from app.kit.errors import raises
 from app.kit.wiring import DatabaseDep
 from app.settings import Settings
 from tests.kit.helpers import open_client
@@ -90,6 +91,7 @@ async def test_a_failed_request_leaves_no_row(app: FastAPI, settings: Settings, 
     from app.users.dependencies import UserServiceDep
 
     @app.post("/fails")
+    @raises(409)
     async def fails(users: UserServiceDep, db: DatabaseDep) -> None:
         async with db.transaction():
             assert await users.register("ada@example.com", PASSWORD)

@@ -4,7 +4,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.kit.errors import ServiceError
+from app.kit.errors import ServiceError, raises
 from app.kit.rate_limits.counter import RateCounter, open_counter
 from app.kit.rate_limits.memory import RateLimit
 from app.kit.settings import KitSettings
@@ -22,6 +22,7 @@ class TooManyRequests(ServiceError):
         self.headers = {"Retry-After": str(math.ceil(retry_after))}
 
 
+@raises(TooManyRequests)
 class RateLimiter:
     """Counts by key: a client IP, a user, an account."""
 

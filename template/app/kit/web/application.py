@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from app.kit.settings import KitSettings
 from app.kit.web.docs import add_docs
 from app.kit.web.health import add_health_checks
-from app.kit.web.openapi import PROBLEM_RESPONSES, complete, operation_id
+from app.kit.web.openapi import complete, operation_id
 from app.kit.web.problems import add_problem_handlers
 
 
@@ -21,7 +21,6 @@ class KitApp(FastAPI):
             redoc_url=None,
             # A redirect would name the host of the request, which a proxy may have replaced.
             redirect_slashes=False,
-            responses=PROBLEM_RESPONSES,
             generate_unique_id_function=operation_id,
             **options,
         )
@@ -32,5 +31,5 @@ class KitApp(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            complete(super().openapi())
+            complete(super().openapi(), self.routes)
         return super().openapi()

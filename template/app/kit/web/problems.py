@@ -13,19 +13,19 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.kit.errors import InvalidText, ServiceError
+from app.kit.errors import InvalidRequest, InvalidText, ServiceError
 from app.kit.logs import request_id_var
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-INVALID_REQUEST = "/problems/invalid-request"
 MAX_ERRORS = 20
 _MAX_NAME_LENGTH = 100  # of a name that the client sent
 _REGISTERED = {int(status) for status in HTTPStatus}
 
 
-def _phrase(status: int) -> str:
+def phrase(status: int) -> str:
+    """Return the name of a status, "Error" if it is not registered."""
     return HTTPStatus(status).phrase if status in _REGISTERED else "Error"
 
 
@@ -40,7 +40,7 @@ def problem(
     """Return a problem response; `members` are extension members (RFC 9457, 3.2)."""
     body = {
         "type": type_,
-        "title": _phrase(status),
+        "title": phrase(status),
         "status": status,
         "detail": detail,
         "request_id": request_id_var.get(),
@@ -72,7 +72,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         allowed |= _methods(request)
         allowed |= {"HEAD"} if "GET" in allowed else set()
         headers["Allow"] = ", ".join(sorted(allowed))
-    is_default = error.detail == _phrase(error.status_code)
+    is_default = error.detail == phrase(error.status_code)
     return problem(error.status_code, None if is_default else error.detail, headers)
 
 
@@ -91,7 +91,8 @@ async def _validation_error(_: Request, error: Exception) -> Response:
         }
         for item in error.errors()[:MAX_ERRORS]
     ]
-    return problem(422, "The request is invalid.", type_=INVALID_REQUEST, errors=errors)
+    type_ = InvalidRequest.problem_type()
+    return problem(422, "The request is invalid.", type_=type_, errors=errors)
 
 
 def _name(part: object) -> str:

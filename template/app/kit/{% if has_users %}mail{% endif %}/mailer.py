@@ -15,6 +15,8 @@ from uuid import uuid4
 import aiosmtplib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.kit.errors import Unavailable
+from app.kit.outages import Outage
 from app.kit.settings import KitSettings
 from app.kit.settings.mail import encode_domain, parse_sender
 
@@ -45,7 +47,8 @@ class Mailer(ABC):
         """Render a template with `service` and `values`, and deliver it.
 
         Give a `message_id` to a mail that may be sent twice: a mailbox shows one mail per id
-        (RFC 5322, 3.6.4). Raise what the transport raises if the mail server refuses the mail.
+        (RFC 5322, 3.6.4). Raise Unavailable if the mail server does not answer, and what the
+        transport raises if it refuses the mail.
         """
         text = _templates.get_template(f"{template}.txt")
         subject, _, body = text.render(service=self.service_name, **values).partition("\n\n")
@@ -89,6 +92,8 @@ class Mailer(ABC):
         try:
             async with self._slots:
                 await self.send(to, template, **values)
+        except Unavailable:  # the outage is logged already
+            logger.error("mail not sent", extra={"template": template})
         except Exception:
             logger.exception("mail not sent", extra={"template": template})
 
@@ -102,23 +107,36 @@ class SmtpMailer(Mailer):
     def __init__(self, service_name: str, sender: str, url: str) -> None:
         super().__init__(service_name, sender)
         self._url = urlsplit(url)
+        self._outage = Outage(logger, "mail server")
 
     async def deliver(self, message: EmailMessage) -> None:
+        """Send a message. Raise Unavailable if the server does not answer or refuses the password.
+
+        Raise SMTPException if it refuses this message.
+        """
+        try:
+            async with asyncio.timeout(_DELIVERY_TIMEOUT_SECONDS):
+                await self._deliver(message)
+        except (OSError, aiosmtplib.SMTPAuthenticationError) as error:
+            self._outage.fail(error)
+            raise Unavailable("Mails cannot be sent now.") from error
+        self._outage.succeed()
+
+    async def _deliver(self, message: EmailMessage) -> None:
         url = self._url
         encrypted = url.scheme == "smtps"
-        async with asyncio.timeout(_DELIVERY_TIMEOUT_SECONDS):
-            await aiosmtplib.send(
-                message,
-                hostname=url.hostname,
-                port=url.port,
-                username=unquote(url.username) if url.username else None,
-                password=unquote(url.password) if url.password else None,
-                use_tls=encrypted,
-                # True requires STARTTLS, None uses it if it is offered.
-                start_tls=True if url.username and not encrypted else None,
-                # The default asks the DNS for this machine's name, on the event loop.
-                local_hostname=parse_sender(self.sender).domain,
-            )
+        await aiosmtplib.send(
+            message,
+            hostname=url.hostname,
+            port=url.port,
+            username=unquote(url.username) if url.username else None,
+            password=unquote(url.password) if url.password else None,
+            use_tls=encrypted,
+            # True requires STARTTLS, None uses it if it is offered.
+            start_tls=True if url.username and not encrypted else None,
+            # The default asks the DNS for this machine's name, on the event loop.
+            local_hostname=parse_sender(self.sender).domain,
+        )
 
 
 class ConsoleMailer(Mailer):

@@ -7,11 +7,13 @@ from fastapi import APIRouter
 from app.auth.current_user import CurrentUserDep
 from app.examples.dependencies import DirectoryServiceDep
 from app.examples.directory import Entry
+from app.kit.errors import NotFound, raises
 
 router = APIRouter()
 
 
 @router.get("/users/{user_id}")
+@raises(NotFound)
 async def read_entry(
     user_id: UUID, reader: CurrentUserDep, directory: DirectoryServiceDep
 ) -> Entry:

@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from app.auth.current_user import CurrentUserDep
+from app.kit.errors import NotAllowed, raises
 from app.users.dependencies import UserServiceDep
 from app.users.models import User
 from app.users.service import UserService
@@ -31,6 +32,7 @@ class CsvResponse(StreamingResponse):
 
 
 @router.get("/users.csv", response_class=CsvResponse)
+@raises(NotAllowed)
 async def export(admin: CurrentUserDep, users: UserServiceDep) -> CsvResponse:
     """For admins: all users in order of creation."""
     # Read before the response starts, so that an error still has a status.

@@ -16,6 +16,7 @@ from httpx2 import AsyncClient
 from pydantic import BaseModel, ConfigDict
 
 from app.application import create_app
+from app.kit.errors import raises
 from app.kit.lifecycle import Override
 from app.settings import Settings
 from tests.kit.helpers import GivenSettings, open_client
@@ -39,6 +40,7 @@ def app(app: FastAPI) -> FastAPI:
         return item.name
 
     @app.post("/forms")
+    @raises(413, 415)
     async def fill_in(request: Request) -> int:
         return len(await request.body())
 

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.application import create_app
-from app.kit.errors import NotAllowed, NotFound, ServiceError, Unavailable
+from app.kit.errors import NotAllowed, NotFound, ServiceError, Unavailable, raises
 from app.kit.logs import JsonFormatter, PlainFormatter
 from app.kit.web.problems import MEDIA_TYPE
 from app.settings import Settings
@@ -74,6 +74,7 @@ def app(app: FastAPI) -> FastAPI:
         return body.secret
 
     @app.get("/fails/{kind}")
+    @raises(NotFound, NotAllowed, Unavailable, ServiceError, 499)
     async def fails(kind: str) -> None:
         kinds = {"not-found": NotFound, "not-allowed": NotAllowed, "unavailable": Unavailable}
         if kind == "unregistered":

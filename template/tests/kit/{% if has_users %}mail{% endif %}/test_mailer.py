@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -13,6 +14,7 @@ from aiosmtpd.smtp import AuthResult
 from aiosmtplib import SMTPException
 
 from app.application import open_root_scope
+from app.kit.errors import Unavailable
 from app.kit.lifecycle import Override
 from app.kit.mail import ConsoleMailer, Mailer, SmtpMailer, open_mailer
 from app.settings import Settings
@@ -229,3 +231,27 @@ async def test_background_failure_is_logged(caplog: pytest.LogCaptureFixture) ->
     await broken.send_in_background("ada@example.com", "welcome")
     await broken.close()
     assert caplog.messages == ["mail not sent"]
+
+
+async def test_outage_of_the_server_is_logged_once(
+    settings: Settings,
+    smtp_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("app.kit.outages._SETTLED_SECONDS", 0)
+    nowhere = "smtp://127.0.0.1:1"
+    async with open_mailer(with_smtp(settings, nowhere)) as mailer:
+        assert isinstance(mailer, SmtpMailer)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await mailer.send("ada@example.com", "welcome")
+        await mailer.send_in_background("ada@example.com", "welcome")
+        await mailer.close()
+        mailer._url = urlsplit(smtp_url)
+        await mailer.send("ada@example.com", "welcome")
+    logged = [each for each in caplog.records if each.name.startswith("app.")]
+    began, lost, ended = (each.getMessage() for each in logged)
+    assert began.startswith("mail server unavailable: ")
+    assert (lost, ended) == ("mail not sent", "mail server available again")
+    assert not any(each.exc_info for each in logged)
