@@ -263,7 +263,11 @@ def assert_hardened(services: dict[str, Any]) -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert all(each.startswith("127.0.0.1:") for each in service.get("ports", [])), name
         # Images of servers begin as root, which without capabilities may not become anybody else.
-        users = {"postgres:18-alpine": "postgres", "valkey/valkey:9-alpine": "valkey"}
+        users = {
+            "postgres:18-alpine": "postgres",
+            "valkey/valkey:9-alpine": "valkey",
+            "nginx:stable-alpine": "nginx",
+        }
         assert service.get("user") == users.get(service["image"]), name
 
 
@@ -278,7 +282,7 @@ def assert_wired(compose: dict[str, Any], image: Image) -> None:
         {"condition": "service_healthy"},
         {"condition": "service_completed_successfully"},
     )
-    needed = dict.fromkeys(services.keys() - ours - {"postgresql"}, healthy)
+    needed = dict.fromkeys(services.keys() - ours - {"postgresql", "proxy"}, healthy)
     if "migrate" in ours:
         needed["migrate"] = done
         wanted = {"postgresql": healthy} if "postgresql" in services else {}
@@ -287,6 +291,12 @@ def assert_wired(compose: dict[str, Any], image: Image) -> None:
         assert services[name].get("depends_on", {}) == needed, name
     for name in services.keys() - ours:
         assert services[name]["healthcheck"]["test"][0] == "CMD"
+    # Nobody else may reach the service, which trusts what the proxy says of clients.
+    assert [name for name, each in services.items() if "ports" in each] == ["proxy"]
+    assert services["proxy"]["depends_on"] == {"web": {**healthy, "restart": True}}
+    (mounted,) = services["proxy"].pop("volumes")
+    assert mounted == "./nginx.conf:/etc/nginx/nginx.conf:ro"
+    assert (image.context / "nginx.conf").is_file()
     environment = services["web"]["environment"]
     for name, url in environment.items():
         if name.endswith("_URL") and url:
@@ -294,10 +304,10 @@ def assert_wired(compose: dict[str, Any], image: Image) -> None:
     if "postgresql" in services:
         user = services["postgresql"]["environment"]["POSTGRES_USER"]
         assert environment["DATABASE_URL"].startswith(f"postgresql://{user}:")
-    mounted = {volume for each in services.values() for volume in each.get("volumes", [])}
+    volumes = {volume for each in services.values() for volume in each.get("volumes", [])}
     places = {"postgresql": "/var/lib/postgresql", "queue": "/data", "data": "/app/data"}
     kept = compose.get("volumes", {})
-    assert mounted == {f"{name}:{places[name]}" for name in kept}
+    assert volumes == {f"{name}:{places[name]}" for name in kept}
     assert ("data" in kept) == (image.volumes == ["/app/data"])
     durable = [each for each in services.values() if "--appendonly" in each.get("command", [])]
     assert [each["volumes"] for each in durable] == [["queue:/data"]] * ("queue" in kept)
