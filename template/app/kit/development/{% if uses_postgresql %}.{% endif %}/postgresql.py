@@ -24,6 +24,7 @@ INSTEAD = (
     "(docker run -e POSTGRES_PASSWORD=postgres -p 5432:5432 postgres)"
 )
 _LOCAL = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql@*/bin", "usr/pgsql-*/bin")
+_TMP = Path("/tmp")  # noqa: S108 (a short path; its owner is checked)
 _VAR = Path("/var/tmp")  # noqa: S108 (survives a restart; its owner is checked)
 _FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
@@ -78,8 +79,8 @@ class _Server:
         name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
         self.home = folder if self.user is None else _VAR / f"postgresql-{name}"
         self.data = self.home / "data"
-        # The path of a socket is limited to about 100 bytes.
-        self.socket = Path(tempfile.gettempdir()) / f"pg-{name}"
+        # The path of a socket is limited to about 100 bytes, and `TMPDIR` may be long.
+        self.socket = _TMP / f"pg-{name}"
         self.url = f"postgresql://postgres@/postgres?host={self.socket}"
 
     def start(self) -> int:
@@ -89,6 +90,7 @@ class _Server:
         self.binaries = _binaries(self.data, as_root=self.user is not None)
         if not self.data.exists():
             self._make_data()
+        self._forget_recycled_pid()
         if self._run("pg_ctl", "status", check=False):
             options = f"-k {self.socket} -c listen_addresses='' {'' if self.keep else _FAST}"
             self._run(
@@ -97,6 +99,17 @@ class _Server:
         using = os.open(self.home / "users.lock", os.O_RDWR | os.O_CREAT, mode=0o600)
         fcntl.flock(using, fcntl.LOCK_SH)
         return using
+
+    def _forget_recycled_pid(self) -> None:
+        """Delete `postmaster.pid` of a server that is gone, whose process id another program has.
+
+        The server refuses to start beside it. After a restart, ids are given out anew.
+        """
+        pid_file = self.data / "postmaster.pid"
+        if pid_file.exists():
+            program = _program_of(pid_file.read_text().partition("\n")[0])
+            if program and "postgres" not in program:
+                pid_file.unlink()
 
     def _make_data(self) -> None:
         """Create the data completely or not at all: the process may be killed meanwhile."""
@@ -151,7 +164,18 @@ class _Server:
         return done.returncode
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
+def _program_of(pid: str) -> str:
+    """Return the name of a process's program; an empty text if there is no such process."""
+    if sys.platform != "linux":
+        command = ["ps", "-p", pid, "-o", "comm="]
+        return subprocess.run(command, capture_output=True, check=False, text=True).stdout.strip()
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
+def _unprivileged_user() -> "pwd.struct_passwd":
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)

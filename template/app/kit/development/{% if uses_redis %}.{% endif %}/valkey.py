@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,8 +31,8 @@ def running() -> Iterator[str]:
     It listens on a Unix socket that only this user may open.
     """
     binary = _binary()
-    # The path of a socket is limited to about 100 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="valkey-"))
+    # The path of a socket is limited to about 100 bytes, and `TMPDIR` may be long.
+    folder = Path(tempfile.mkdtemp(prefix="valkey-", dir="/tmp"))
     command = [binary, "--port", "0", "--unixsocket", f"{folder}/socket", "--unixsocketperm", "700"]
     command += ["--dir", str(folder), "--save", "", "--appendonly", "no"]
     with (folder / "log").open("wb") as log:
@@ -60,6 +61,8 @@ def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 
 def _binary() -> str:
+    if sys.platform == "win32":
+        raise NoValkey(INSTEAD)
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return found
