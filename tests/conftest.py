@@ -20,7 +20,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from tests import interpreters, postgresql
+from tests import debian, interpreters, postgresql
 from tests.bytecode import Bytecode
 from tests.interpreters import Interpreter, code_name
 from tests.projects import remembering, render, run, snapshot, using
@@ -337,6 +337,25 @@ def server_url(run_folder: Path) -> Iterator[str]:
     """A PostgreSQL server for all tests of the run."""
     with postgresql.running(run_folder / "postgresql") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(run_folder: Path) -> debian.Program:
+    """PgBouncer, installed or unpacked."""
+    return _program("pgbouncer", run_folder)
+
+
+@pytest.fixture(scope="session")
+def nginx(run_folder: Path) -> debian.Program:
+    """nginx, installed or unpacked."""
+    return _program("nginx", run_folder)
+
+
+def _program(name: str, run_folder: Path) -> debian.Program:
+    try:
+        return debian.program(name, name, run_folder / "debian")
+    except debian.NoProgram as error:
+        pytest.fail(str(error))
 
 
 @pytest.fixture

