@@ -26,6 +26,7 @@ SUBJECTS = {
     "router": "bare FastAPI, in a router",
     "depends": "`depends`",
     "clean-ioc": "`clean-ioc`",
+    "dishka": "`dishka`",
     "usual": "the usual way",
     "peer": "a peer",
     "kept": "from the cache",
@@ -47,6 +48,7 @@ def write_report(folder: Path) -> None:
         header=head,
         peer=PEER,
         goals=_goals(records),
+        lifecycles=list(GOALS),
         tables=list(tables(records)),
     )
     (folder / "README.md").write_text(text)
@@ -273,7 +275,7 @@ and system mode, without PostgreSQL's; wall is the time of the run divided by it
 {% endfor %}
 
 - *The limit*: Starlette and a bare asyncpg pool that check the same token and return the same bytes, and do nothing else.
-- *`depends`*, *`clean-ioc`*: services as rendered, with a cheap password hash and without mails.
+- *`depends`*, *`clean-ioc`*, *`dishka`*: services as rendered, with a cheap password hash and without mails.
 - *Bare FastAPI*: routes without a service around them; *in a router*: the same routes, included as the routes of a slice are.
 - *The usual way*: what tutorials show, with the same features: `def` providers, `lru_cache`, `BaseHTTPMiddleware` for request ids,
   headers and a log line, an `AsyncSession` per request, a pool that pings.
@@ -284,8 +286,10 @@ In the tables of where the CPU goes, *the kit* is `app/kit/` and *the code itsel
 
 ## Goals
 
-| goal | `depends` | `clean-ioc` |
-| --- | --- | --- |
+| goal |{% for name in lifecycles %} `{{ name }}` |{% endfor %}
+
+| --- |{% for name in lifecycles %} --- |{% endfor %}
+
 {% for row in goals %}
 | {{ row | join(" | ") }} |
 {% endfor %}
@@ -306,8 +310,8 @@ _PLOT = _ENVIRONMENT.from_string("""\
 <rect width="100%" height="100%" fill="white"/>
 <text x="12" y="24" font-size="15">Requests per CPU-second on PostgreSQL, relative to the limit (longer is better)</text>
 {% set ns = namespace(y=40) %}
-{% set colours = {"limit": "#b0b0b0", "depends": "#00796b", "clean-ioc": "#26a69a", "usual": "#c62828", "peer": "#ef8a62"} %}
-{% set names = {"limit": "limit", "depends": "depends", "clean-ioc": "clean-ioc", "usual": "usual way", "peer": "peer"} %}
+{% set colours = {"limit": "#b0b0b0", "depends": "#00796b", "clean-ioc": "#26a69a", "dishka": "#4db6ac", "usual": "#c62828", "peer": "#ef8a62"} %}
+{% set names = {"limit": "limit", "depends": "depends", "clean-ioc": "clean-ioc", "dishka": "dishka", "usual": "usual way", "peer": "peer"} %}
 {% for title, bars in groups %}
 {% set ns.y = ns.y + 20 %}
 <text x="12" y="{{ ns.y }}" font-weight="bold">{{ title }}</text>
