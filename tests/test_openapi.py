@@ -98,11 +98,12 @@ RECORD = """
 _check = Answer.check
 
 
-def _record(self: Answer, route: RouteContext, method: str) -> None:
-    _check(self, route, method)
+def _record(self: Answer, operation: Operation) -> None:
+    _check(self, operation)
     type_ = json.loads(self.body)["type"] if self.is_problem else "about:blank"
     with open("answers.txt", "a") as file:
-        file.write(f"{method} {route.path_format} {self.status} {type_}\\n")
+        path = operation.route.path_format
+        file.write(f"{operation.method} {path} {self.status} {type_}\\n")
 
 
 Answer.check = _record
