@@ -72,6 +72,20 @@ def wait_for_requests(seen: Load, count: int) -> None:
         time.sleep(0.01)
 
 
+def wait_until_refused(seen: Load) -> None:
+    """Return once no client gets a connection any more."""
+    deadline = time.monotonic() + 30
+    while seen.refused < CLIENTS:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.01)
+
+
+def wait_until_stopping(service: Service) -> None:
+    """Return once the signal has arrived; a server that is gone by then is an error."""
+    while httpx2.get(f"{service.url}/readyz", timeout=5).status_code != 503:
+        time.sleep(0.1)
+
+
 def worker_ids(service: Service) -> list[int]:
     """Return the processes that serve, below `uv run` and the one that supervises them."""
     (parent,) = children(service.process.pid)
@@ -93,9 +107,9 @@ def test_sigterm_under_load_loses_no_request(project: Path, workers: int) -> Non
             wait_for_requests(seen, 500)
             service.process.send_signal(signal.SIGTERM)
             before = seen.answered
-            while httpx2.get(f"{service.url}/readyz", timeout=5).status_code != 503:
-                time.sleep(0.1)  # until the server is gone, which is an error
+            wait_until_stopping(service)
             service.process.wait(15)
+            wait_until_refused(seen)
         assert seen.answered > before
         assert (seen.lost, seen.refused) == ([], CLIENTS)
         assert service.errors() == []
@@ -107,7 +121,7 @@ def test_second_sigterm_ends_the_wait(project: Path, workers: int) -> None:
     settings = {"SHUTDOWN_DELAY": "60"}
     with start(project, *SERVE, "--workers", str(workers), settings=settings) as service:
         service.process.send_signal(signal.SIGTERM)
-        time.sleep(1)
+        wait_until_stopping(service)
         service.stop(timeout=15)
 
 
@@ -120,8 +134,7 @@ def test_signal_to_all_processes_leaves_no_client_waiting(project: Path) -> None
             wait_for_requests(seen, 500)
             os.killpg(service.process.pid, signal.SIGTERM)
             before = seen.answered
-            service.process.wait(15)
-            time.sleep(1.5)  # the parent outlives `uv run`
+            wait_until_refused(seen)
         assert seen.answered > before + 500
         assert (seen.lost, seen.refused) == ([], CLIENTS)
 
