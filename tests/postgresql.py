@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import psutil
 
-from tests import projects
+from tests import projects, tcp
 from tests.variants import ROOT
 
 SOURCE = (
@@ -114,12 +114,8 @@ class Proxy:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
         """Yield the port."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            self.cut()
+        async with tcp.listening(self._connected) as port:
+            yield port
 
     def swallow(self) -> None:
         """Drop all traffic and close nothing, like a partitioned network."""
@@ -146,18 +142,10 @@ class Proxy:
             return
         pair = {writer, other_writer}
         self.writers |= pair
-        await asyncio.gather(
-            self._pass(reader, other_writer),
-            self._pass(other_reader, writer),
-            return_exceptions=True,
-        )
+        async with tcp.closing(other_writer):
+            await asyncio.gather(
+                tcp.copy(reader, other_writer, self.passing),
+                tcp.copy(other_reader, writer, self.passing),
+                return_exceptions=True,
+            )
         self.writers -= pair
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                await self.passing.wait()
-                writer.write(data)
-                await writer.drain()
-        finally:
-            writer.close()

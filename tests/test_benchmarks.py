@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from benchmarks.measure import load as loaded_for
 from benchmarks.records import Record, Records, read
 from benchmarks.report import DOCUMENT, RESULTS, plot, tables, with_layers, write_report
 from benchmarks.subjects import settings
+from tests import tcp
 
 Answer = Callable[[int], bytes]
 
@@ -29,19 +30,16 @@ async def serving(answer: Answer) -> AsyncIterator[str]:
     numbers = iter(range(1_000_000))
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(asyncio.IncompleteReadError):
             while await reader.readuntil(b"\r\n\r\n"):
                 sent = answer(next(numbers))
                 for start in range(0, len(sent), 7):
                     writer.write(sent[start : start + 7])
                     await asyncio.sleep(0)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp.listening(connected) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def load(answer: Answer, status: int = 200) -> int:

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 import trustme
 
-from tests import probe, valkey
+from tests import probe, tcp, valkey
 from tests.conftest import Rendered, as_parameter
 from tests.servers import SERVE, Service, start, start_worker
 from tests.valkey import Valkey
@@ -97,23 +97,17 @@ def tls_proxy(context: ssl.SSLContext, port: int) -> Iterator[int]:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         other_reader, other_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(
-            copy(reader, other_writer), copy(other_reader, writer), return_exceptions=True
-        )
-
-    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                target.write(data)
-                await target.drain()
-        finally:
-            target.close()
+        async with tcp.closing(other_writer):
+            await asyncio.gather(
+                tcp.copy(reader, other_writer),
+                tcp.copy(other_reader, writer),
+                return_exceptions=True,
+            )
 
     async def serve() -> None:
-        server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
-        started.put((asyncio.get_running_loop(), server.sockets[0].getsockname()[1]))
-        await stopping.wait()
-        server.close()
+        async with tcp.listening(connected, context) as proxy_port:
+            started.put((asyncio.get_running_loop(), proxy_port))
+            await stopping.wait()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
