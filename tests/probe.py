@@ -86,6 +86,22 @@ async def remove(room: str, name: str, policy: RoomPolicyDep) -> None:
     await policy.remove(room, name)
 '''
 
+TRANSACTIONS = '''"""Reads in a transaction."""
+
+from fastapi import APIRouter
+from sqlalchemy import select, true
+
+from app.kit.wiring import DatabaseDep
+
+router = APIRouter(prefix="/probe")
+
+
+@router.get("/transaction")
+async def read(db: DatabaseDep) -> bool | None:
+    async with db.transaction():
+        return await db.scalar(select(true()))
+'''
+
 JOBS = {
     "jobs": '''"""Jobs that say in a file when they begin and end."""
 

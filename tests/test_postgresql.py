@@ -18,7 +18,7 @@ import httpx2
 import pytest
 import redis
 
-from tests import postgresql, valkey
+from tests import postgresql, probe, valkey
 from tests.conftest import Rendered, as_parameter
 from tests.postgresql import Proxy, load, new_database
 from tests.projects import render, run
@@ -132,6 +132,46 @@ def test_network_partition_is_detected_in_time(
                 await asyncio.to_thread(context.__exit__, None, None, None)
 
     asyncio.run(partition())
+
+
+@pytest.mark.parametrize("variant", VARIANTS[:1], indirect=True)
+def test_first_write_after_a_fail_over_succeeds(
+    installed: Rendered, variant: Answers, tmp_path: Path
+) -> None:
+    """The address leads to a standby, then to the primary; no connection is cut."""
+    project = probe.add(installed(**variant), tmp_path / "project", routes=probe.TRANSACTIONS)
+    module = load()
+    standby = module._Server(tmp_path / "standby", keep=False)
+
+    async def fail_over(primary_url: str, standby_url: str) -> None:
+        proxy, primary = Proxy(standby_url), Proxy(primary_url)
+        async with proxy.listening() as port:
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            context = start(project, *SERVE, settings={"SECRET_KEY": KEY, "DATABASE_URL": url})
+            service = await asyncio.to_thread(context.__enter__)
+            try:
+                async with httpx2.AsyncClient(base_url=service.url, timeout=30) as client:
+                    form = {"email": "ada@example.com", "password": PASSWORD}
+                    assert (await client.post("/register", json=form)).status_code == 503
+                    assert (await client.get("/readyz")).status_code == 503
+                    reads = (client.get("/probe/transaction") for _ in range(4))
+                    answers = await asyncio.gather(*reads)
+                    assert {each.status_code for each in answers} == {200}
+                    proxy.socket = primary.socket
+                    assert (await client.post("/register", json=form)).status_code == 201
+            finally:
+                await asyncio.to_thread(context.__exit__, None, None, None)
+
+    with module.running(tmp_path / "primary", keep=False) as primary_url:
+        settings = {"SECRET_KEY": KEY, "DATABASE_URL": primary_url}
+        run(project, "uv", "run", "python", "-m", "app", "migrate", settings=settings)
+        standby._own(standby.home)
+        primary = module._Server(tmp_path / "primary", keep=False)
+        primary.binaries = module._binaries(primary.data, as_root=os.geteuid() == 0)
+        source = ("-h", str(primary.socket), "-U", "postgres", "-c", "fast", "-R")
+        primary._run("pg_basebackup", *source, data=standby.data)
+        with module.running(tmp_path / "standby", keep=False) as standby_url:
+            asyncio.run(fail_over(primary_url, standby_url))
 
 
 @for_both_lifecycles

@@ -18,7 +18,7 @@ from sqlalchemy.engine.interfaces import (
 )
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from app.kit.database.connecting import create_direct_engine, create_pooled_engine, limits_of
 from app.kit.database.gate import Gate
@@ -35,6 +35,8 @@ _TRY_AGAIN = ("08", "40", "53", "57")
 """SQLSTATE classes: connection, rollback (deadlock), resources, intervention (timeouts)."""
 _LOCK_NOT_AVAILABLE = "55P03"
 _READ_ONLY = "25006"
+_REFUSES_WRITES = ("in_hot_standby", "default_transaction_read_only")
+"""Parameters of which the server reports every change, since PostgreSQL 14."""
 _INVALID_TEXT = ("22021", "22P05")  # NUL in text, in JSON
 _STALE_PLAN = "cached statement plan is invalid"  # a column's type has changed
 _IS_FIRST = "app.is_first"
@@ -68,8 +70,26 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
         if connection.driver_connection.is_closed():
             raise InvalidatePoolError
 
+    if settings.database_pooler == "none":  # a pooler repeats what it was told by a standby
+        _leave_standbys(writing.sync_engine)
     _survive_changed_types(writing.sync_engine)
     return reading, writing
+
+
+def _leave_standbys(engine: Engine) -> None:
+    """Keep no connection whose server refuses to write: a new one may reach the primary.
+
+    The server reports that with its answers. So no transaction that begins after a fail-over meets
+    the standby, whatever it runs first, and no statement has to be repeated. If configuration makes
+    a server read-only after its last answer, the next write is unavailable; see `is_lost`.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def check(_: object, entry: ConnectionPoolEntry) -> None:
+        if entry.driver_connection is not None:
+            reported = entry.driver_connection.get_settings()
+            if "on" in (getattr(reported, name, "off") for name in _REFUSES_WRITES):
+                entry.invalidate(soft=True)  # closed when it is needed again
 
 
 def _survive_changed_types(engine: Engine) -> None:

@@ -29,6 +29,7 @@ KILL = text(
     " AND application_name = current_setting('application_name')"
 )
 ONE = text("SELECT 1")
+PID = text("SELECT pg_backend_pid()")
 
 
 async def kill_connections(killer: Engines) -> None:
@@ -274,6 +275,48 @@ async def test_server_that_becomes_a_standby_is_left(settings: Settings) -> None
                 await session.execute(insert(User).values(email="x", password_hash="x"))
         async with Database(engines).transaction() as session:
             await session.execute(insert(User).values(email="x", password_hash="x"))
+
+
+async def write_with_result(session: AsyncSession) -> None:
+    rows = [{"email": f"{number}@example.com", "password_hash": ""} for number in range(3)]
+    assert len((await session.scalars(insert(User).returning(User), rows)).all()) == 3
+
+
+async def write_at_commit(session: AsyncSession) -> None:
+    session.add(User(email="4@example.com", password_hash=""))
+
+
+async def write_after_reading(session: AsyncSession) -> None:
+    assert (await session.scalars(select(User))).all() == []
+    await write_core(session)
+
+
+async def refuse_writes(db: Database) -> int:
+    """Have a connection's server report that it refuses to write, and return its process."""
+    async with db.transaction() as session:
+        await session.execute(text("SET default_transaction_read_only = on"))
+        return int((await session.execute(PID)).scalar_one())
+
+
+@pytest.mark.parametrize(
+    "write", [write_core, write_orm, write_with_result, write_at_commit, write_after_reading]
+)
+async def test_no_transaction_begins_on_a_known_standby(settings: Settings, write: Write) -> None:
+    async with open_engines(settings) as engines:
+        db = Database(engines)
+        await asyncio.gather(*(refuse_writes(Database(engines)) for _ in range(3)))
+        async with db.transaction() as session:
+            await write(session)
+        assert (await db.scalars(select(User))).all()
+
+
+async def test_connection_to_a_pooler_is_kept_whatever_it_reports(settings: Settings) -> None:
+    """PgBouncer goes on reporting a standby that has been promoted."""
+    async with open_engines(behind(settings, "session")) as engines:
+        db = Database(engines)
+        pid = await refuse_writes(db)
+        async with db.transaction() as session:
+            assert (await session.execute(PID)).scalar_one() == pid
 
 
 @pytest.mark.parametrize("is_write", [False, True])
