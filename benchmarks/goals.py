@@ -92,12 +92,25 @@ def _goals(name: str) -> Iterator[Goal]:
     )
 
 
-def _goals_beside_depends() -> Iterator[Goal]:
+def _goals_of_clean_ioc() -> Iterator[Goal]:
     for work, title in TITLES.items():
         yield Goal(
             f"{title}: at most 1.15 of the CPU of `depends`",
             *("cpu", (*work, "clean-ioc", 32), (*work, "depends", 32)),
             at_most=1.15,
+        )
+
+
+def _goals_of_dishka() -> Iterator[Goal]:
+    for work, title in (
+        (PROFILE, TITLES[PROFILE]),
+        (("shell", "scoped"), "A route without a database, with a scope"),
+        (("dependencies", "12 deep, 30 wide"), "A route whose dependencies are 12 deep, 30 wide"),
+    ):
+        yield Goal(
+            f"{title}: at most 0.97 of the CPU of `depends`",
+            *("cpu", (*work, "dishka", 32), (*work, "depends", 32)),
+            at_most=0.97,
         )
 
 
@@ -109,5 +122,6 @@ _OF_ROWS = Goal(
 )
 GOALS = {
     "depends": [*_goals("depends"), _OF_ROWS],
-    "clean-ioc": [*_goals("clean-ioc"), *_goals_beside_depends()],
+    "clean-ioc": [*_goals("clean-ioc"), *_goals_of_clean_ioc()],
+    "dishka": [*_goals("dishka"), *_goals_of_dishka()],
 }

@@ -33,17 +33,17 @@ def routes(lab: Lab, effort: Effort) -> Iterator[Record]:
 
 
 def dependencies(lab: Lab, effort: Effort) -> Iterator[Record]:
-    """A route whose dependency needs one that needs one ..."""
+    """A route whose dependency needs one that needs one ..., and one that needs 30."""
     subjects = [
         lab.start(f"{name}-deep", lab.project(name, database="none"), "rendered")
         for name in LIFECYCLES
     ]
-    for depth in DEPTHS:
+    paths = {f"{depth} deep": f"/bench/deep/{depth}" for depth in DEPTHS}
+    for work, path in (paths | {"12 deep, 30 wide": "/bench/wide"}).items():
         runners = {
-            name: get(subject, f"/bench/deep/{depth}")
-            for name, subject in zip(LIFECYCLES, subjects, strict=True)
+            name: get(subject, path) for name, subject in zip(LIFECYCLES, subjects, strict=True)
         }
-        yield from loaded("dependencies", f"{depth} deep", runners, effort)
+        yield from loaded("dependencies", work, runners, effort)
 
 
 def rows(lab: Lab, effort: Effort) -> Iterator[Record]:

@@ -22,10 +22,10 @@ from benchmarks.subjects import (
 from tests.postgresql import execute
 from tests.projects import run, snapshot
 
-LIFECYCLES = ("depends", "clean-ioc")
+LIFECYCLES = ("depends", "clean-ioc", "dishka")
 PACKAGES = (
     *("fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "sqlalchemy"),
-    *("asyncpg", "aiosqlite", "clean-ioc", "pyjwt"),
+    *("asyncpg", "aiosqlite", "clean-ioc", "dishka", "pyjwt"),
 )
 """Whose versions matter to what is measured."""
 

@@ -26,6 +26,7 @@ SUBJECTS = {
     "router": "bare FastAPI, in a router",
     "depends": "`depends`",
     "clean-ioc": "`clean-ioc`",
+    "dishka": "`dishka`",
     "usual": "the usual way",
     "peer": "a peer",
     "kept": "from the cache",
@@ -38,7 +39,7 @@ SUBJECTS = {
 
 
 def write_report(folder: Path) -> None:
-    """Write `README.md` and `plot.svg` beside `results.json`.
+    """Write `README.md` and the plots beside `results.json`.
 
     The table of layers in `docs/` is that of the published results.
     """
@@ -47,10 +48,12 @@ def write_report(folder: Path) -> None:
         header=head,
         peer=PEER,
         goals=_goals(records),
+        lifecycles=list(GOALS),
         tables=list(tables(records)),
     )
     (folder / "README.md").write_text(text)
-    (folder / "plot.svg").write_text(plot(records))
+    for name, draw in PLOTS.items():
+        (folder / name).write_text(draw(records))
     if folder.resolve() == RESULTS.resolve():
         DOCUMENT.write_text(with_layers(DOCUMENT.read_text(), records))
 
@@ -259,6 +262,24 @@ def plot(records: Records) -> str:
     return _PLOT.render(groups=groups)
 
 
+def plot_depth(records: Records) -> str:
+    """Return an SVG: the CPU of a request over the depth of what its route needs."""
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for record in records.all:
+        if record.part == "dependencies" and (depth := re.fullmatch(r"(\d+) deep", record.work)):
+            cpu = Figure.of(record.measures["cpu"]).median
+            lines.setdefault(record.subject, []).append((int(depth[1]), cpu))
+    ends = [point for points in lines.values() for point in points]
+    return _DEPTH_PLOT.render(
+        lines=lines,
+        deepest=max((depth for depth, _ in ends), default=1),
+        highest=max((cpu for _, cpu in ends), default=1),
+    )
+
+
+PLOTS = {"plot.svg": plot, "depth.svg": plot_depth}
+
+
 _ENVIRONMENT = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
 _TEXT = _ENVIRONMENT.from_string("""\
 # What a rendered service costs
@@ -273,7 +294,7 @@ and system mode, without PostgreSQL's; wall is the time of the run divided by it
 {% endfor %}
 
 - *The limit*: Starlette and a bare asyncpg pool that check the same token and return the same bytes, and do nothing else.
-- *`depends`*, *`clean-ioc`*: services as rendered, with a cheap password hash and without mails.
+- *`depends`*, *`clean-ioc`*, *`dishka`*: services as rendered, with a cheap password hash and without mails.
 - *Bare FastAPI*: routes without a service around them; *in a router*: the same routes, included as the routes of a slice are.
 - *The usual way*: what tutorials show, with the same features: `def` providers, `lru_cache`, `BaseHTTPMiddleware` for request ids,
   headers and a log line, an `AsyncSession` per request, a pool that pings.
@@ -284,8 +305,10 @@ In the tables of where the CPU goes, *the kit* is `app/kit/` and *the code itsel
 
 ## Goals
 
-| goal | `depends` | `clean-ioc` |
-| --- | --- | --- |
+| goal |{% for name in lifecycles %} `{{ name }}` |{% endfor %}
+
+| --- |{% for name in lifecycles %} --- |{% endfor %}
+
 {% for row in goals %}
 | {{ row | join(" | ") }} |
 {% endfor %}
@@ -306,8 +329,8 @@ _PLOT = _ENVIRONMENT.from_string("""\
 <rect width="100%" height="100%" fill="white"/>
 <text x="12" y="24" font-size="15">Requests per CPU-second on PostgreSQL, relative to the limit (longer is better)</text>
 {% set ns = namespace(y=40) %}
-{% set colours = {"limit": "#b0b0b0", "depends": "#00796b", "clean-ioc": "#26a69a", "usual": "#c62828", "peer": "#ef8a62"} %}
-{% set names = {"limit": "limit", "depends": "depends", "clean-ioc": "clean-ioc", "usual": "usual way", "peer": "peer"} %}
+{% set colours = {"limit": "#b0b0b0", "depends": "#00796b", "clean-ioc": "#26a69a", "dishka": "#4db6ac", "usual": "#c62828", "peer": "#ef8a62"} %}
+{% set names = {"limit": "limit", "depends": "depends", "clean-ioc": "clean-ioc", "dishka": "dishka", "usual": "usual way", "peer": "peer"} %}
 {% for title, bars in groups %}
 {% set ns.y = ns.y + 20 %}
 <text x="12" y="{{ ns.y }}" font-weight="bold">{{ title }}</text>
@@ -319,6 +342,26 @@ _PLOT = _ENVIRONMENT.from_string("""\
 {% set ns.y = ns.y + 22 %}
 {% endfor %}
 {% set ns.y = ns.y + 8 %}
+{% endfor %}
+</svg>
+""")
+_DEPTH_PLOT = _ENVIRONMENT.from_string("""\
+<svg xmlns="http://www.w3.org/2000/svg" width="760" height="360" font-family="sans-serif" font-size="13">
+<rect width="100%" height="100%" fill="white"/>
+<text x="12" y="24" font-size="15">CPU of a request over the depth of what its route needs (lower is better)</text>
+{% set colours = {"depends": "#00796b", "clean-ioc": "#c62828", "dishka": "#1565c0"} %}
+<line x1="60" y1="320" x2="640" y2="320" stroke="black"/>
+<line x1="60" y1="40" x2="60" y2="320" stroke="black"/>
+<text x="54" y="48" text-anchor="end">{{ "%.0f" | format(highest) }}</text>
+<text x="54" y="324" text-anchor="end">0</text>
+<text x="12" y="184">us</text>
+{% for name, points in lines.items() %}
+<polyline fill="none" stroke="{{ colours[name] }}" stroke-width="2" points="
+{%- for depth, cpu in points %}{{ " " if not loop.first }}{{ "%.1f,%.1f" | format(60 + 580 * depth / deepest, 320 - 280 * cpu / highest) }}{% endfor %}"/>
+<text x="648" y="{{ "%.1f" | format(324 - 280 * points[-1][1] / highest) }}" fill="{{ colours[name] }}">{{ name }}</text>
+{% endfor %}
+{% for depth, _ in lines.values() | first | default([]) %}
+<text x="{{ "%.1f" | format(60 + 580 * depth / deepest) }}" y="340" text-anchor="middle">{{ depth }}</text>
 {% endfor %}
 </svg>
 """)

@@ -21,7 +21,7 @@ CONNECTIONS = (1, 32)
 
 
 def on_postgresql(lab: Lab, effort: Effort) -> Iterator[Record]:
-    """The limit, both lifecycles, the usual way and a peer on one server."""
+    """The limit, the lifecycles, the usual way and a peer on one server."""
     url = lab.database("main", users=1000)
     projects = {name: lab.project(name, database="postgresql") for name in LIFECYCLES}
     token = lab.token(projects["depends"], url, a_user(url))

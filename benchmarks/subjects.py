@@ -56,7 +56,7 @@ def add_slice(folder: Path, lifecycle: str) -> None:
     """Put the slice for measurements into a rendered project."""
     own = folder / "app/bench"
     own.mkdir()
-    for name in ("__init__", "routes"):
+    for name in ("__init__", "classes", "routes"):
         shutil.copy(HERE / "slice" / f"{name}.py", own)
     wiring = f"{lifecycle.replace('-', '_')}.py"
     shutil.copy(HERE / "slice" / wiring, own / "dependencies.py")

@@ -102,16 +102,23 @@ PROVIDERS = Part(
     paths=("tests/kit/lifecycle/test_dependency_overrides.py",),
     words=(r"\bget_user_repository\b",),
 )
-CONTAINER = Part(
+CLEAN_IOC = Part(
     paths=(
         "app/examples/drafts.py",
         "app/examples/once_per_graph.py",
         "tests/examples/test_once_per_graph.py",
+    ),
+    dependencies=("clean-ioc",),
+    words=(r"(?i:clean.ioc)", r"\bLifespan\."),
+)
+DISHKA = Part(dependencies=("dishka",), words=(r"(?i:dishka)", r"\bScope\.(APP|REQUEST)\b"))
+CONTAINER = Part(
+    paths=(
+        "tests/kit/cache/test_resolved.py",
         "tests/kit/lifecycle/test_graph.py",
         "tests/kit/lifecycle/test_scopes.py",
     ),
-    dependencies=("clean-ioc",),
-    words=(r"(?i:clean.ioc)", r"(?i:container)", r"\bLifespan\.", r"\bResolve\b"),
+    words=(r"(?i:container)", r"\bResolve\b"),
     harmless=(r"\b(run one|start more) containers?\b", r"Under a container, .*"),
 )
 DATABASE = Part(
@@ -226,7 +233,7 @@ CACHE = Part(
         r"statement_cache_size",
         r"(?i:cache-control)",
         r"__pycache__|_cache/|--no-cache",
-        r"(import |@)cache\b|use_cache|cache_ok",
+        r"(import |@)cache\b|(cache=)?use_cache|factory\.cache|cache=False|cache_ok",
         r"type=cache,\S+|uv-cache|UV_CACHE_DIR|(?m:^ +cache:( \[\])?$)",
     ),
 )
@@ -314,7 +321,8 @@ GITLAB = Part(paths=(".gitlab-ci.yml",), words=(r"(?i:gitlab)", r"pipeline sched
 
 ADDED: dict[tuple[str, Any], tuple[Part, ...]] = {
     ("lifecycle", "depends"): (PROVIDERS,),
-    ("lifecycle", "clean-ioc"): (CONTAINER,),
+    ("lifecycle", "clean-ioc"): (CLEAN_IOC, CONTAINER),
+    ("lifecycle", "dishka"): (DISHKA, CONTAINER),
     ("database", "sqlite"): (DATABASE, USERS, SQLITE),
     ("database", "postgresql"): (DATABASE, USERS, POSTGRESQL, SERVERS),
     ("database", "none"): (UPSTREAM,),

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -17,7 +18,16 @@ from benchmarks.load import WrongAnswer, drive, request
 from benchmarks.measure import Effort
 from benchmarks.measure import load as loaded_for
 from benchmarks.records import Record, Records, read
-from benchmarks.report import DOCUMENT, RESULTS, plot, tables, with_layers, write_report
+from benchmarks.report import (
+    DOCUMENT,
+    PLOTS,
+    RESULTS,
+    plot,
+    plot_depth,
+    tables,
+    with_layers,
+    write_report,
+)
 from benchmarks.subjects import settings
 from tests import tcp
 
@@ -120,6 +130,20 @@ def test_measurements_are_shown_as_ratios() -> None:
     assert ">0.40</text>" in plot(records)
 
 
+def test_the_cpu_of_each_lifecycle_is_plotted_over_depth() -> None:
+    records = Records(
+        Record("dependencies", f"{depth} deep", name, {"cpu": [depth * cost]}, 32)
+        for name, cost in (("depends", 50.0), ("dishka", 25.0))
+        for depth in (1, 12)
+    )
+    drawn = plot_depth(records)
+    assert re.findall(r'points="(.+)"', drawn) == [
+        "108.3,296.7 640.0,40.0",
+        "108.3,308.3 640.0,180.0",
+    ]
+    assert re.findall(r">(depends|dishka|600)<", drawn) == ["600", "depends", "dishka"]
+
+
 def test_layers_are_parts_of_their_own_subject() -> None:
     layers = {"asyncpg": [30.0, 60.0], "logging": [10.0, 20.0], "Clean IoC": [0.0, 0.0]}
     records = Records([Record("profile", "profile", "depends", layers, 32)])
@@ -134,7 +158,7 @@ def test_layers_are_parts_of_their_own_subject() -> None:
 def test_the_published_report_is_that_of_the_published_figures(tmp_path: Path) -> None:
     shutil.copy(RESULTS / "results.json", tmp_path)
     write_report(tmp_path)
-    for name in ("README.md", "plot.svg"):
+    for name in ("README.md", *PLOTS):
         assert (RESULTS / name).read_text() == (tmp_path / name).read_text(), (
             "run python -m benchmarks.report"
         )
@@ -190,7 +214,10 @@ def test_the_slice_for_measurements_works(lab: Lab, lifecycle: str) -> None:
     own = (works.SCOPED, works.CLIENT, works.COMPUTED, works.KEPT, works.NOT_MODIFIED)
     runners = [
         *(work.runner(subject, "") for work in own),
-        *(growth.get(subject, path) for path in ("/bench/routes/1", "/bench/deep/12")),
+        *(
+            growth.get(subject, path)
+            for path in ("/bench/routes/1", "/bench/deep/12", "/bench/wide")
+        ),
     ]
     for runner in runners:
         assert loaded_for(runner, 2, 0.1)["cpu"] > 0
@@ -210,4 +237,4 @@ def test_a_page_under_the_container_has_a_lower_bound() -> None:
         name: next(goal.at_least for goal in goals if goal.text.startswith("a page of 20"))
         for name, goals in GOALS.items()
     }
-    assert bounds == {"depends": 0.3, "clean-ioc": 0.28}
+    assert bounds == {"depends": 0.3, "clean-ioc": 0.28, "dishka": 0.3}

@@ -24,7 +24,7 @@ from tests.variants import Answers, focused
 
 EXPORTS = [
     as_parameter(each)
-    for lifecycle, database in (("depends", "sqlite"), ("clean-ioc", "postgresql"))
+    for lifecycle, database in (("depends", "sqlite"), ("dishka", "postgresql"))
     for each in focused(lifecycle=lifecycle, database=database, examples=True)
 ]
 

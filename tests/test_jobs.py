@@ -23,7 +23,7 @@ VARIANTS = [
     for lifecycle, database, jobs in (
         ("depends", "postgresql", "postgresql"),
         ("clean-ioc", "sqlite", "redis"),
-        ("depends", "none", "redis"),
+        ("dishka", "none", "redis"),
     )
     for variant in focused(lifecycle=lifecycle, database=database, jobs=jobs)
 ]

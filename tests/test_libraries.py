@@ -18,6 +18,7 @@ LIBRARIES = ("sqladmin", "polyfactory", "fastapi-pagination", "fastapi-filter")
 VARIANTS = [
     *focused(lifecycle="depends", database="sqlite"),
     *focused(lifecycle="clean-ioc", database="postgresql"),
+    *focused(lifecycle="dishka", database="sqlite"),
 ]
 
 

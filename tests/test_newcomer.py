@@ -256,13 +256,8 @@ def test_no_acknowledged_change_is_lost_by_kill_9(
         service.stop()
 
 
-CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", database="sqlite")]
-
-
-@pytest.mark.parametrize("variant", CONTAINER, indirect=True)
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
+FAULTS = {
+    "clean-ioc": [
         (
             "    container.register(UserRepository, lifespan=Lifespan.scoped)\n",
             "",
@@ -279,17 +274,41 @@ CONTAINER = [as_parameter(each) for each in focused(lifecycle="clean-ioc", datab
             "a cycle: app/users/service.py: UserService -> app/users/passwords.py: PasswordHasher",
         ),
     ],
+    "dishka": [
+        (
+            "provide_all(UserRepository, UserMails,",
+            "provide_all(UserMails,",
+            "Cannot find factory for (UserRepository, component='').",
+        ),
+        (
+            "UserService, scope=Scope.REQUEST)",
+            "UserService, scope=Scope.APP)",
+            "Try changing scope of `UserRepository` to Scope.REQUEST",
+        ),
+        (
+            "@provide(scope=Scope.APP)\n    def password_hasher(self)",
+            "@provide(scope=Scope.REQUEST)\n    def password_hasher(self, users: UserService)",
+            "app.users.passwords.PasswordHasher   UserProvider.password_hasher",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "old", "new", "said"),
+    [(lifecycle, *fault) for lifecycle, faults in FAULTS.items() for fault in faults],
 )
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_faulty_graph_stops_the_service_at_start(
     installed: Rendered,
-    variant: Answers,
     tmp_path: Path,
+    lifecycle: str,
     old: str,
     new: str,
     said: str,
     workers: str,
 ) -> None:
+    (variant,) = focused(lifecycle=lifecycle, database="sqlite")
     project = tmp_path / "faulty"
     shutil.copytree(installed(**variant), project, symlinks=True)
     wiring = project / "app/users/dependencies.py"

@@ -31,7 +31,7 @@ VARIANTS = [
         examples=True,
     ),
     *focused(
-        lifecycle="clean-ioc",
+        lifecycle="dishka",
         database="none",
         cache="memory",
         websockets="memory",

@@ -21,7 +21,7 @@ WHEELS = [
         lifecycle="depends", database="postgresql", cache="redis", jobs="postgresql"
     )
 ]
-for_both_lifecycles = pytest.mark.parametrize("variant", LARGE, indirect=True)
+for_each_lifecycle = pytest.mark.parametrize("variant", LARGE, indirect=True)
 
 # Libraries are imported as they are here; then the service, as on Windows.
 IMPORT = """
@@ -57,7 +57,7 @@ PLATFORMS = {
 }
 
 
-@for_both_lifecycles
+@for_each_lifecycle
 def test_service_can_be_imported_on_windows(installed: Rendered, variant: Answers) -> None:
     run(installed(**variant), "uv", "run", "python", "-c", IMPORT)
 

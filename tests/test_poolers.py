@@ -21,7 +21,7 @@ from tests.variants import Answers, focused
 MODES = ("session", "transaction")
 VARIANTS = [
     as_parameter(focused(lifecycle=lifecycle, database="postgresql", jobs=jobs)[0])
-    for lifecycle, jobs in (("depends", "none"), ("clean-ioc", "postgresql"), ("depends", "redis"))
+    for lifecycle, jobs in (("depends", "none"), ("clean-ioc", "postgresql"), ("dishka", "redis"))
 ]
 SIZES = {"session": 30, "transaction": 2}
 """Connections of the pooler: in transaction mode, fewer than the service opens."""

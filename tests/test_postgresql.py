@@ -27,7 +27,7 @@ from tests.variants import Answers, focused
 
 KEY = "a key for tests that guards nothing at all"
 VARIANTS = [as_parameter(variant) for variant in focused("lifecycle", database="postgresql")]
-for_both_lifecycles = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
+for_each_lifecycle = pytest.mark.parametrize("variant", VARIANTS, indirect=True)
 
 
 async def timed(request: Callable[[], object]) -> tuple[int, float]:
@@ -37,7 +37,7 @@ async def timed(request: Callable[[], object]) -> tuple[int, float]:
     return response.status_code, time.monotonic() - started
 
 
-@for_both_lifecycles
+@for_each_lifecycle
 def test_service_answers_503_during_a_restart_and_recovers(
     installed: Rendered, variant: Answers, tmp_path: Path
 ) -> None:
@@ -89,7 +89,7 @@ def test_service_answers_503_during_a_restart_and_recovers(
     postgresql.forget(folder)
 
 
-@for_both_lifecycles
+@for_each_lifecycle
 def test_network_partition_is_detected_in_time(
     installed: Rendered, variant: Answers, server_url: str
 ) -> None:
@@ -174,7 +174,7 @@ def test_first_write_after_a_fail_over_succeeds(
             asyncio.run(fail_over(primary_url, standby_url))
 
 
-@for_both_lifecycles
+@for_each_lifecycle
 def test_exhausted_pool_and_locked_table_are_503(
     installed: Rendered, variant: Answers, server_url: str
 ) -> None:

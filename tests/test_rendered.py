@@ -154,21 +154,30 @@ ANSWERS = (
     r"\.copier-answers\.yml|tests/kit/test_answers\.py|README\.md|docs/\w+\.md|pyproject\.toml"
 )
 LIFECYCLE = re.compile(
-    r"app/kit/__init__\.py|app/(\w+|kit/\w+)/dependencies\.py|app/kit/wiring\.py"
+    r"app/kit/__init__\.py|app/(\w+|kit/\w+)/dependencies\.py|app/kit/(objects|wiring)\.py"
     r"|(app|tests)/kit/(lifecycle/\w+|(test_)?private_api)\.py"
+    r"|tests/kit/cache/test_resolved\.py"
     r"|(app|tests)/examples/(README\.md|(routes|drafts|(test_)?once_per_graph)\.py)|" + ANSWERS
 )
+
+CONTAINERS = {"clean-ioc": "clean-ioc>=1.24,<2", "dishka": "dishka>=1.10,<2"}
+"""The lifecycles that add a library, and what they add."""
+
+
+def test_each_lifecycle_is_compared() -> None:
+    assert {"depends", *CONTAINERS} == {*choices()["lifecycle"]}
 
 
 @for_variants(lifecycle="depends")
 def test_lifecycles_differ_in_their_wiring_alone(rendered: Rendered, variant: Answers) -> None:
     """Outside of `dependencies.py`, an owner's files are the same text under each lifecycle."""
     one = files(rendered(**variant))
-    other = files(rendered(**{**variant, "lifecycle": "clean-ioc"}))
-    assert not [name for name in different(one, other) if not LIFECYCLE.fullmatch(name)]
-    lines = [set(tree["pyproject.toml"].decode().splitlines()) for tree in (one, other)]
-    assert lines[1] - lines[0] == {'    "clean-ioc>=1.24,<2",'}
-    assert not lines[0] - lines[1]
+    for lifecycle, dependency in CONTAINERS.items():
+        other = files(rendered(**{**variant, "lifecycle": lifecycle}))
+        assert not [name for name in different(one, other) if not LIFECYCLE.fullmatch(name)]
+        lines = [set(tree["pyproject.toml"].decode().splitlines()) for tree in (one, other)]
+        assert lines[1] - lines[0] == {f'    "{dependency}",'}
+        assert not lines[0] - lines[1]
 
 
 def different(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> set[str]:
@@ -194,9 +203,10 @@ DATABASES = re.compile(
 def test_lifecycles_export_the_same_aliases(rendered: Rendered, variant: Answers) -> None:
     """So that a slice that imports one still starts after a switch."""
     one = aliases(rendered(**variant))
-    other = aliases(rendered(**{**variant, "lifecycle": "clean-ioc"}))
-    other.get("app/examples/dependencies.py", set()).discard("ReportDep")  # of `drafts.py`
-    assert one == other
+    for lifecycle in CONTAINERS:
+        other = aliases(rendered(**{**variant, "lifecycle": lifecycle}))
+        other.get("app/examples/dependencies.py", set()).discard("ReportDep")  # of `drafts.py`
+        assert one == other
 
 
 def aliases(project: Path) -> dict[str, set[str]]:

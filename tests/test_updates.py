@@ -214,6 +214,9 @@ def kinds() -> list[Pair]:
 USUAL = [
     ("lifecycle", "depends", "clean-ioc"),
     ("lifecycle", "clean-ioc", "depends"),
+    ("lifecycle", "depends", "dishka"),
+    ("lifecycle", "clean-ioc", "dishka"),
+    ("lifecycle", "dishka", "depends"),
     ("database", "sqlite", "postgresql"),
     ("database", "sqlite", "none"),
     ("cache", "memory", "redis"),
@@ -263,8 +266,8 @@ def test_the_suite_passes_after_a_switch(
     commit(project, "Work of weeks")
     name, _, answer = kind_of(kind)
     update(project, **{name: answer})
-    if answer == "depends":
-        history.convert(project, "depends")
+    if name == "lifecycle" and before[name] != "depends":
+        history.convert(project, answer)
     with using(UV_PYTHON=python_of(after).executable):
         run(project, "uv", "sync", "--quiet")
         run(project, "uv", "run", "ruff", "check", ".")

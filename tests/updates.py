@@ -236,10 +236,11 @@ class History:
                 file.write_text(
                     f"{first}\n# Ours: {file.name}, above\n{rest}# Ours: {file.name}, below\n"
                 )
-        made_by = {"depends": "Depends(get_http_client)", "clean-ioc": "Resolve(AsyncClient)"}
+        uses_depends = self.answers["lifecycle"] == "depends"
+        made_by = "Depends(get_http_client)" if uses_depends else "Resolve(AsyncClient)"
         insert(
             project / "app/kit/wiring.py",
-            f"HttpClientDep = Annotated[AsyncClient, {made_by[self.answers['lifecycle']]}]\n",
+            f"HttpClientDep = Annotated[AsyncClient, {made_by}]\n",
             "OurHttpClientDep = HttpClientDep\n",
         )
         # A file is formatted in another way.

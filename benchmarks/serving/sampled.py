@@ -18,6 +18,7 @@ LAYERS = {
     "SQLAlchemy": "/sqlalchemy/",
     "FastAPI, Starlette, Pydantic": "/(fastapi|starlette|pydantic)/",
     "Clean IoC": "/clean_ioc/",
+    "dishka": "/dishka/|^<get_",
     "the token": "/jwt/",
     "logging": "/logging/|/kit/logs",
     "uvicorn and its event loop": "/(uvicorn|uvloop|asyncio)/",

@@ -1,41 +1,17 @@
-"""The container: an object of the request, and a chain of 12 classes."""
+"""The container: how it makes the classes."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from clean_ioc import Lifespan
 
+from app.bench.classes import CHAIN, CLASSES, WIDE, Hello
 from app.kit.lifecycle import Resolve, RootScope
-from app.settings import Settings
-
-
-class Hello:
-    def __init__(self, settings: Settings) -> None:
-        self.name = settings.environment
-
 
 HelloDep = Annotated[Hello, Resolve(Hello)]
-
-LEVELS: dict[int, Any] = {}
-CLASSES: list[Any] = []
-
-
-def level(below: Any) -> Any:
-    if below is None:
-
-        class Level: ...
-    else:
-
-        class Level:  # type: ignore[no-redef]
-            def __init__(self, below: below) -> None: ...  # type: ignore[valid-type]
-
-    return Level
-
-
-for depth in range(1, 13):
-    CLASSES.append(level(CLASSES[-1] if CLASSES else None))
-    LEVELS[depth] = Annotated[CLASSES[-1], Resolve(CLASSES[-1])]
+LEVELS = {depth: Annotated[each, Resolve(each)] for depth, each in enumerate(CHAIN, 1)}
+WideDep = Annotated[WIDE, Resolve(WIDE)]
 
 
 def register(container: RootScope) -> None:
-    for each in (Hello, *CLASSES):
+    for each in CLASSES:
         container.register(each, lifespan=Lifespan.scoped)

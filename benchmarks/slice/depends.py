@@ -1,4 +1,4 @@
-"""Plain `Depends`: an object of the request, and a chain of 12 dependencies."""
+"""Plain `Depends`: an object of the request, a chain of 12, and one that needs 30 others."""
 
 from typing import Annotated, Any
 
@@ -18,24 +18,19 @@ async def get_hello(settings: SettingsDep) -> Hello:
 
 HelloDep = Annotated[Hello, Depends(get_hello)]
 
-LEVELS: dict[int, Any] = {}
+
+class Part: ...
 
 
-class Level: ...
+def needing(*needs: Any) -> Any:
+    """Return an alias whose provider takes an object of each alias."""
+    namespace = {f"Dep{number}": each for number, each in enumerate(needs)} | {"Part": Part}
+    parameters = ", ".join(f"part{number}: Dep{number}" for number, _ in enumerate(needs))
+    exec(f"async def get_part({parameters}) -> Part:\n    return Part()", namespace)  # noqa: S102
+    return Annotated[Part, Depends(namespace["get_part"])]
 
 
-def level(depth: int) -> Any:
-    if depth == 1:
-
-        async def get_level() -> Level:
-            return Level()
-    else:
-
-        async def get_level(below: LEVELS[depth - 1]) -> Level:  # type: ignore[misc,valid-type]
-            return Level()
-
-    return Annotated[Level, Depends(get_level)]
-
-
-for depth in range(1, 13):
-    LEVELS[depth] = level(depth)
+LEVELS = {1: needing()}
+for depth in range(2, 13):
+    LEVELS[depth] = needing(LEVELS[depth - 1])
+WideDep = needing(LEVELS[12], *(needing() for _ in range(29)))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from app.bench.dependencies import LEVELS, HelloDep
+from app.bench.dependencies import LEVELS, HelloDep, WideDep
 from app.kit.wiring import HttpClientDep
 
 router = APIRouter(prefix="/bench")
@@ -64,3 +64,8 @@ def add_deep(depth: int) -> None:
 
 for depth in LEVELS:
     add_deep(depth)
+
+
+@router.get("/wide")
+async def wide(part: WideDep) -> dict[str, str]:
+    return {"status": "ok"}

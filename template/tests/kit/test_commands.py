@@ -14,7 +14,7 @@ from app.application import open_root_scope
 from app.kit import commands, serve
 from app.kit.commands import Command, CommandLine
 from app.kit.errors import NotFound
-from app.kit.lifecycle import Override, WorkScope
+from app.kit.lifecycle import Override, WiringError, WorkScope
 from app.kit.service import Service
 from app.settings import Settings
 from tests.kit.helpers import GivenSettings
@@ -90,6 +90,14 @@ def test_error_of_the_service_is_one_line(command_line: CommandLine) -> None:
     with pytest.raises(SystemExit) as exited:
         command_line.run(["fail"])
     assert exited.value.code == "There is no such thing."
+
+
+@pytest.mark.parametrize("command", ["graph", "fail"])
+def test_error_of_the_wiring_is_one_message(service: Service, command: str) -> None:
+    faulty = replace(service, open_root_scope=Mock(side_effect=WiringError("a cycle: ...")))
+    with pytest.raises(SystemExit) as exited:
+        CommandLine(faulty, [Command("fail", fail)]).run([command])
+    assert exited.value.code == "a cycle: ..."
 
 
 def test_a_bug_keeps_its_traceback(command_line: CommandLine) -> None:

