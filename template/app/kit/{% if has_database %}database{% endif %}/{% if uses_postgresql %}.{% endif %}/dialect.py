@@ -40,6 +40,7 @@ _REFUSES_WRITES = ("in_hot_standby", "default_transaction_read_only")
 _INVALID_TEXT = ("22021", "22P05")  # NUL in text, in JSON
 _STALE_PLAN = "cached statement plan is invalid"  # a column's type has changed
 _IS_FIRST = "app.is_first"
+_IS_NEW = "app.is_new"
 _CONTENTION = ("40", "55", "57014")  # deadlock, lock not available, statement timeout
 _STATE = text(
     "SELECT pg_is_in_recovery() OR (:writes AND current_setting('transaction_read_only') = 'on'),"
@@ -61,35 +62,36 @@ def create_engines(settings: KitSettings) -> tuple[AsyncEngine, AsyncEngine]:
     reading = create_pooled_engine(settings, writes=False, **pool)
     writing = create_pooled_engine(settings, writes=True, **pool)
 
-    @event.listens_for(writing.sync_engine, "checkout")
-    def check(connection: AdaptedConnection, *_: Any) -> None:
-        """Replace a connection that the server has closed, before the transaction begins.
-
-        `pool_pre_ping` takes three round trips for it. A read is repeated instead.
-        """
-        if connection.driver_connection.is_closed():
-            raise InvalidatePoolError
-
-    if settings.database_pooler == "none":  # a pooler repeats what it was told by a standby
-        _leave_standbys(writing.sync_engine)
+    _begin_at_checkout(writing.sync_engine, is_direct=settings.database_pooler == "none")
     _survive_changed_types(writing.sync_engine)
     return reading, writing
 
 
-def _leave_standbys(engine: Engine) -> None:
-    """Keep no connection whose server refuses to write: a new one may reach the primary.
+def _begin_at_checkout(engine: Engine, *, is_direct: bool) -> None:
+    """Send BEGIN while the connection can be replaced: no statement has to be repeated.
 
-    The server reports that with its answers. So no transaction that begins after a fail-over meets
-    the standby, whatever it runs first, and no statement has to be repeated. If configuration makes
-    a server read-only after its last answer, the next write is unavailable; see `is_lost`.
+    It is replaced once if it is lost, or if its server answers that it refuses to write: a new one
+    may reach the primary. A pooler is not asked: it may go on reporting a standby that has been
+    promoted. `pool_pre_ping` would take three more round trips.
     """
 
-    @event.listens_for(engine, "checkin")
-    def check(_: object, entry: ConnectionPoolEntry) -> None:
-        if entry.driver_connection is not None:
-            reported = entry.driver_connection.get_settings()
+    @event.listens_for(engine, "connect")
+    def connect(_: object, entry: ConnectionPoolEntry) -> None:
+        entry.info[_IS_NEW] = True
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: AdaptedConnection, entry: ConnectionPoolEntry, _: object) -> None:
+        is_new = entry.info.pop(_IS_NEW, False)
+        try:
+            connection.run_async(lambda _: connection._start_transaction())  # type: ignore[attr-defined]
+        except engine.dialect.loaded_dbapi.Error as error:
+            if is_new:
+                raise
+            raise InvalidatePoolError from error
+        if is_direct and not is_new:
+            reported = connection.driver_connection.get_settings()
             if "on" in (getattr(reported, name, "off") for name in _REFUSES_WRITES):
-                entry.invalidate(soft=True)  # closed when it is needed again
+                raise InvalidatePoolError
 
 
 def _survive_changed_types(engine: Engine) -> None:

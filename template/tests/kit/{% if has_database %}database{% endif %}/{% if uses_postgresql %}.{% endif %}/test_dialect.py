@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, nullcontext, suppress
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import Connection, Select, event, insert, select, text
+from sqlalchemy.engine.interfaces import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, ResourceClosedError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +20,7 @@ from app.kit.errors import Unavailable
 from app.kit.settings.database_url import parse_database_url
 from app.settings import Settings
 from app.users.models import User
+from tests.kit.database.fixtures import Connection as Server
 from tests.kit.helpers import GivenSettings
 
 Write = Callable[[AsyncSession], Awaitable[None]]
@@ -74,9 +77,8 @@ async def test_nothing_outlives_a_transaction_that_a_pooler_moves(settings: Sett
                 await session.flush()
                 assert (await db.execute(prepared)).all() == []
         async with engines.writing.connect() as connection:
-            raw = await connection.get_raw_connection()
-            assert raw.driver_connection is not None
-            assert await raw.driver_connection.fetchval(str(outside)) != "4000ms"
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            assert await connection.scalar(outside) != "4000ms"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,30 @@ async def test_a_lost_connection_is_replaced(settings: Settings) -> None:
             await asyncio.sleep(0.05)  # the event loop notices closed connections
             async with db.transaction() as session:
                 assert (await session.execute(ONE)).scalar_one() == 1
+
+
+async def test_transaction_replaces_a_connection_that_its_begin_finds_lost(
+    settings: Settings, server: Server
+) -> None:
+    """Such as one that a firewall has forgotten: here, the event loop has not noticed its end."""
+    async with open_engines(settings) as engines:
+        for _ in range(3):
+            async with Database(engines).transaction() as session:
+                pid = (await session.execute(PID)).scalar_one()
+            with ThreadPoolExecutor(1) as thread:  # and the loop does not run meanwhile
+                thread.submit(server.execute, f"SELECT pg_terminate_backend({pid}, 5000)")
+
+
+async def test_new_connection_that_its_begin_finds_lost_is_unavailable(settings: Settings) -> None:
+    async with open_engines(settings) as engines:
+
+        @event.listens_for(engines.writing.sync_engine, "connect")
+        def lose(connection: AdaptedConnection, _: object) -> None:
+            connection.driver_connection.terminate()
+
+        with pytest.raises(DatabaseUnavailable):
+            async with Database(engines).transaction():
+                pass
 
 
 async def write_core(session: AsyncSession) -> None:
