@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from time import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +17,8 @@ _ALGORITHM = "HS256"
 _CLAIMS = ["aud", "exp", "iat", "iss", "jti", "sub", "typ"]
 _LEEWAY = timedelta(seconds=5)  # between the clocks of two workers
 _DEVICE_LIFETIME = timedelta(days=90)
+_MAX_KEPT = 4096  # verified tokens
+_INVALID = "The access token is invalid or has expired."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class AccessTokens(SignedTokens):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "access", timedelta(minutes=settings.access_token_minutes))
+        # A client sends its token with each request, and what is signed stays true until it ends.
+        self._verified = lru_cache(_MAX_KEPT)(self._verify)
 
     def issue(self, user_id: UUID, version: int = 0) -> str:
         """Return a new token. Raise PyJWT's InvalidKeyError if the key is too short."""
@@ -83,12 +89,17 @@ class AccessTokens(SignedTokens):
 
     def verify(self, token: str) -> VerifiedToken:
         """Return what a token says. Raise NotAuthenticated if it is invalid or has expired."""
+        verified = self._verified(token)
+        if verified.expires_at <= time() - _LEEWAY.total_seconds():
+            raise NotAuthenticated(_INVALID)
+        return verified
+
+    def _verify(self, token: str) -> VerifiedToken:
         try:
             claims = self.read(token)
             return VerifiedToken(UUID(claims["sub"]), int(claims["ver"]), float(claims["exp"]))
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
-            message = "The access token is invalid or has expired."
-            raise NotAuthenticated(message) from None
+            raise NotAuthenticated(_INVALID) from None
 
 
 class DeviceTokens(SignedTokens):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import jwt
@@ -74,6 +75,20 @@ def test_missing_claim_is_refused(tokens: AccessTokens, claim: str) -> None:
 def test_wrong_claim_is_refused(tokens: AccessTokens, changes: dict[str, Any]) -> None:
     with pytest.raises(NotAuthenticated):
         tokens.verify(encode(**changes))
+
+
+def test_token_that_was_valid_is_verified_once_and_expires(
+    tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tokens.issue(USER)
+    verified = tokens.verify(token)
+    monkeypatch.setattr(jwt.PyJWT, "decode", Mock(side_effect=AssertionError))
+    assert tokens.verify(token) == verified
+    monkeypatch.setattr("app.auth.tokens.time", lambda: verified.expires_at + 4)
+    assert tokens.verify(token) == verified
+    monkeypatch.setattr("app.auth.tokens.time", lambda: verified.expires_at + 5)
+    with pytest.raises(NotAuthenticated):
+        tokens.verify(token)
 
 
 def test_clocks_of_workers_may_differ_by_seconds(tokens: AccessTokens) -> None:
