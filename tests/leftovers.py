@@ -114,7 +114,13 @@ CLEAN_IOC = Part(
 DISHKA = Part(dependencies=("dishka",), words=(r"(?i:dishka)", r"\bScope\.(APP|REQUEST)\b"))
 CONTAINER = Part(
     paths=(
+        "app/kit/development/factories.py",
+        "app/kit/development/plain_dependencies.py",
+        "app/kit/development/plain_module.py",
+        "app/kit/development/registration.py",
+        "app/kit/development/registrations.py",
         "tests/kit/cache/test_resolved.py",
+        "tests/kit/development/",
         "tests/kit/lifecycle/test_graph.py",
         "tests/kit/lifecycle/test_scopes.py",
     ),

@@ -155,6 +155,7 @@ ANSWERS = (
 )
 LIFECYCLE = re.compile(
     r"app/kit/__init__\.py|app/(\w+|kit/\w+)/dependencies\.py|app/kit/(objects|wiring)\.py"
+    r"|app/kit/commands\.py|(app|tests)/kit/development/\w+\.py"
     r"|(app|tests)/kit/(lifecycle/\w+|(test_)?private_api)\.py"
     r"|tests/kit/cache/test_resolved\.py"
     r"|(app|tests)/examples/(README\.md|(routes|drafts|(test_)?once_per_graph)\.py)|" + ANSWERS

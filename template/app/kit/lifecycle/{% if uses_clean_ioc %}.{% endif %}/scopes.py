@@ -37,6 +37,8 @@ class RootScope(ioc.Container):
         """The objects of the singletons by type or provider. An override is one from the start."""
         self.places: dict[Any, list[str]] = {}
         """Where each type is registered: the names of modules and providers."""
+        self.modules: Sequence[ModuleType] = ()
+        """What says how objects are made."""
         self.place = "the kit"
         """Where the next type is registered."""
         self.plain: dict[Provider, Any] = {}
@@ -223,6 +225,7 @@ async def open_root_scope(
     Raise WiringError if `modules` do not say how. An app hands over its `dependency_overrides`.
     """
     async with RootScope(overrides) as container:
+        container.modules = modules
         container.register(KitSettings, instance=settings, lifespan=ioc.Lifespan.singleton)
         for module in modules:
             container.place = module.__name__

@@ -39,6 +39,8 @@ class RootScope:
         """The objects of the singletons by type or provider. An override is one from the start."""
         self.plain: dict[Provider, Any] = {}
         """The plain providers that the container runs, and what to resolve for each."""
+        self.modules: Sequence[ModuleType] = ()
+        """What says how objects are made."""
         self.providers: list[dishka.Provider] = []
 
     def provided(self) -> set[Any]:
@@ -189,6 +191,12 @@ def Resolve(wanted: Any) -> Any:  # noqa: N802 (reads as `Depends` does)
 RootScopeDep = Annotated[RootScope, Resolve(RootScope)]
 
 
+def as_provider(value: object) -> dishka.Provider | None:
+    """Return a provider of dishka's, or one of such a class; None for anything else."""
+    made = value() if isinstance(value, type) and issubclass(value, dishka.Provider) else value
+    return made if isinstance(made, dishka.Provider) else None
+
+
 @asynccontextmanager
 async def open_root_scope(
     settings: KitSettings,
@@ -201,11 +209,9 @@ async def open_root_scope(
     Raise WiringError if `modules` do not say how. An app hands over its `dependency_overrides`.
     """
     root_scope = RootScope(settings, overrides)
+    root_scope.modules = modules
     for module in modules:
-        for value in vars(module).values():
-            is_class = isinstance(value, type) and issubclass(value, dishka.Provider)
-            if isinstance(provider := value() if is_class else value, dishka.Provider):
-                root_scope.providers.append(provider)
+        root_scope.providers += filter(None, map(as_provider, vars(module).values()))
     aliases = providers.find_aliases(modules).items()
     asked = {root_scope.add_plain(*needed): name for name, needed in aliases}
     asked.pop(None, None)
