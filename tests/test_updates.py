@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests import postgresql
-from tests.conftest import Rendered, one_with, python_of
+from tests.conftest import Rendered, as_parameter, one_with, python_of
 from tests.projects import environment, files, git, run, using
 from tests.updates import (
+    SOURCES,
     History,
     Outcome,
     Own,
@@ -263,18 +264,57 @@ def test_the_suite_passes_after_a_switch(
     project = copied(scaffolded(**before), tmp_path / "p")
     history = History(before)
     history.slices(project, with_database="none" not in (before["database"], after["database"]))
-    commit(project, "Work of weeks")
     name, _, answer = kind_of(kind)
-    update(project, **{name: answer})
-    if name == "lifecycle" and before[name] != "depends":
-        history.convert(project, answer)
     with using(UV_PYTHON=python_of(after).executable):
+        if name == "lifecycle" and before[name] != "depends":
+            history.convert(project)
+        commit(project, "Work of weeks")
+        update(project, **{name: answer})
+        git(project, "diff", "--check")
         run(project, "uv", "sync", "--quiet")
         run(project, "uv", "run", "ruff", "check", ".")
         run(project, "uv", "run", "mypy", f"--cache-dir={type_cache}")
         output = run(project, "uv", "run", "pytest", "-p", "no:cacheprovider", *suite)
     assert re.search(r"\d+ passed", output)
     assert not re.search(r"\d+ (skipped|xfailed|xpassed)", output)
+    shutil.rmtree(tmp_path)
+
+
+WITH_CONTAINER = [
+    as_parameter(each)
+    for each in focused(
+        "lifecycle", database="sqlite", cache="memory", websockets="memory", examples=True
+    )
+    if each["lifecycle"] != "depends"
+]
+
+
+@pytest.mark.parametrize("variant", WITH_CONTAINER, indirect=True)
+def test_slices_become_plain_by_a_command(
+    scaffolded: Scaffolded, variant: Answers, tmp_path: Path, type_cache: Path
+) -> None:
+    """The owner's as if written by hand; the suite passes with the template's own, too."""
+    project = copied(scaffolded(**variant), tmp_path / "p")
+    history = History(variant)
+    history.slices(project)
+    with using(UV_PYTHON=python_of(variant).executable):
+        history.convert(project)
+        for name in ("greetings", "notes"):
+            path = f"app/{name}/dependencies.py"
+            assert (project / path).read_text() == (SOURCES / f"{name}-depends" / path).read_text()
+        examples = project / "app/examples/dependencies.py"
+        if "once_per_graph" in (text := examples.read_text()):
+            with pytest.raises(AssertionError, match="Draft is made once per graph: make it scop"):
+                history.convert(project, "users", "examples")
+            assert "Resolve(" in (project / "app/users/dependencies.py").read_text()
+            examples.write_text(text.replace("once_per_graph", "scoped"))
+        history.convert(project, "auth", "examples", "rooms", "users")
+        run(project, "uv", "run", "ruff", "check", ".")
+        run(project, "uv", "run", "ruff", "format", "--check", ".")
+        run(project, "uv", "run", "mypy", f"--cache-dir={type_cache}")
+        suite = ("-p", "no:cacheprovider", "--ignore=tests/examples/test_once_per_graph.py")
+        output = run(project, "uv", "run", "pytest", *suite)
+    assert re.search(r"\d+ passed", output)
     shutil.rmtree(tmp_path)
 
 

@@ -185,12 +185,11 @@ class History:
             "    application.include_router(app.greetings.status.router)\n    return application\n",
         )
 
-    def convert(self, project: Path, lifecycle: str) -> None:
-        """Rewrite the `dependencies.py` of the slices, as `docs/updating.md` says."""
-        for name in ("greetings", "notes"):
-            if (project / f"app/{name}").exists():
-                source = SOURCES / f"{name}-{lifecycle}"
-                shutil.copytree(source, project, dirs_exist_ok=True)
+    def convert(self, project: Path, *names: str) -> None:
+        """Rewrite the `dependencies.py` of slices for plain `Depends`, by default the owner's."""
+        files = [f"app/{name}/dependencies.py" for name in names or ("greetings", "notes")]
+        files = [each for each in files if (project / each).exists()]
+        run(project, "uv", "run", "dev.py", "plain-dependencies", *files)
 
     def edits(self, project: Path) -> None:
         """Change the template's own files in every way that people do."""
