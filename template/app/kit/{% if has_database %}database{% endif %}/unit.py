@@ -81,7 +81,7 @@ class UnitSession(Session):
     _state: _State
 
     def begin_unit(self) -> None:
-        """Take a connection and send BEGIN: a lost one is replaced while nothing has run yet."""
+        """Take a connection and begin: one that is known to be lost is replaced."""
         try:
             self._root = self.begin()
             self._state = self.connection().info[_STATE]
@@ -90,7 +90,7 @@ class UnitSession(Session):
             raise
 
     def begin(self, nested: bool = False) -> SessionTransaction:
-        """Send BEGIN or SAVEPOINT now: a session would wait for the first statement."""
+        """Begin, or set a savepoint, now: a session would wait for the first statement."""
         transaction = super().begin(nested)
         try:
             self.connection()
